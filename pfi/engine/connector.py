@@ -1,0 +1,150 @@
+"""The seam between the engine and its neighbours.
+
+A connector carries deliveries to one kind of destination; a source receives messages. Both live in `connectors/`, are
+declared as entry points (`pfi.connectors`, `pfi.sources`) and know nothing of the store.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from pfi.model.clock import Clock, IdSource
+from pfi.model.delivery import Delivery, Outcome
+from pfi.model.finding import Finding
+
+
+class ConnectorSettings(BaseModel):
+    """Base of every settings model: unknown keys are refused, values do not change after start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One line of `pfi check`. `text` is French and names the next step when `ok` is false."""
+
+    subject: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Bytes that would leave, for `pfi explain --out`. `extension` without dot: `http`, `eml`, `hl7`."""
+
+    extension: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the engine lends to a connector: time, ids, product identity. Injected so that tests replay."""
+
+    clock: Clock
+    ids: IdSource
+    product_name: str = "PFI"
+    product_version: str = ""
+
+
+@runtime_checkable
+class Connector(Protocol):
+    """Carries documents. One instance per configured destination; must be safe for concurrent `send` calls.
+
+    Constructor: `Connector(settings: <its settings model>, surroundings: Surroundings)`; it does no I/O.
+    """
+
+    settings_model: type[ConnectorSettings]
+
+    def __init__(self, settings: Any, surroundings: Surroundings) -> None: ...
+
+    async def open(self) -> None:
+        """Loads certificates and opens pools. Raises ConfigurationError; never contacts the peer."""
+
+    async def close(self) -> None:
+        """Ends connections cleanly."""
+
+    async def check(self) -> tuple[CheckResult, ...]:
+        """Reaches and authenticates; sends nothing of a patient."""
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """One attempt. Never raises for what the peer or the network does: it is an Outcome."""
+
+    async def resolve(self, delivery: Delivery) -> Outcome:
+        """After `UNKNOWN`: finds out whether the delivery arrived, or finishes it in a way that cannot double it."""
+
+    def preview(self, delivery: Delivery) -> Preview:
+        """The bytes of `send`, without network."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """An HL7 v2 message (ZAM, MDM) to hand to a neighbour: exact bytes without framing, and its MSH-10."""
+
+    control_id: str
+    content: bytes
+
+
+@runtime_checkable
+class MessageConnector(Protocol):
+    """Carries HL7 v2 messages and waits for their acknowledgment. HL7 messages keep their MSH-10 over retries, so
+    sending again after `UNKNOWN` is the protocol's own way to resolve."""
+
+    settings_model: type[ConnectorSettings]
+
+    def __init__(self, settings: Any, surroundings: Surroundings) -> None: ...
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def check(self) -> tuple[CheckResult, ...]: ...
+
+    async def send_message(self, message: OutboundMessage) -> Outcome:
+        """AA (CA) = delivered; AE = refused; AR, no connection = not delivered; no answer in time = unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where a message came from. `listener` is its configured name; `address` host:port; `certificate` the subject of
+    the client certificate (RFC 4514), empty without TLS client authentication."""
+
+    listener: str
+    address: str = ""
+    certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a source gives back to its peer: `content` without framing (`None` = nothing), then close or not."""
+
+    content: bytes | None
+    close: bool = False
+
+
+class Intake(Protocol):
+    """The engine's side of a source. Both methods return only after the durable commit."""
+
+    async def accept(self, raw: bytes, peer: Peer) -> Answer:
+        """Takes one complete message."""
+
+    async def refuse(self, head: bytes, peer: Peer, finding: Finding) -> Answer:
+        """Records what could not be taken as a message: `head` is what is known of it (first kilobytes)."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Receives messages. Constructor: `Source(name, settings, intake)`; `port` is known after `start` (0 = any)."""
+
+    settings_model: type[ConnectorSettings]
+
+    def __init__(self, name: str, settings: Any, intake: Intake) -> None: ...
+
+    @property
+    def port(self) -> int: ...
+
+    async def start(self) -> None:
+        """Binds and serves. Raises ConfigurationError when it cannot bind."""
+
+    async def stop(self, grace: float) -> None:
+        """Stops accepting, lets messages under way be answered for `grace` seconds, closes."""

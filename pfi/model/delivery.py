@@ -1,0 +1,101 @@
+"""One delivery: what a connector must carry to one destination, and what became of it."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pfi.model.decision import Channel
+from pfi.model.document import Document
+from pfi.model.parties import Author, Recipient
+from pfi.model.patient import Patient
+from pfi.model.submission import MessageHeader, Orders, Request, Stay
+
+
+class OutcomeKind(StrEnum):
+    """The four ends of an attempt.
+
+    `NOT_DELIVERED`: surely nothing left, or the peer asks to come back: try again. `UNKNOWN`: it may have left:
+    resolve, never resend blindly.
+    """
+
+    DELIVERED = "delivered"
+    NOT_DELIVERED = "not_delivered"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientOutcome:
+    """Result for one mailbox. `code` is an SMTPERRORCODE (`spec/hl7v2.md` section 4.3), empty when delivered."""
+
+    address: str
+    kind: OutcomeKind
+    code: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended.
+
+    `code` is the peer's own code (`XDSDuplicateUniqueIdInRegistry`, `550`) or ours; `text` is French, free of traits.
+    `retry_after` in seconds is the peer's or the connector's wish, `None` = the engine's own schedule. `max_attempts`
+    bounds the tries of a "generic" failure (`spec/dmp.md` section 2.6). `stop_destination` asks for the circuit
+    breaker: trying other documents would fail alike. `evidence` is what to keep for the operator (ids, status; no
+    content, no traits).
+    """
+
+    kind: OutcomeKind
+    code: str = ""
+    text: str = ""
+    recipients: tuple[RecipientOutcome, ...] = ()
+    retry_after: float | None = None
+    max_attempts: int | None = None
+    stop_destination: bool = False
+    warnings: tuple[str, ...] = ()
+    evidence: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryIds:
+    """Identifiers created once, stored before the first attempt, reused by every later one.
+
+    `submission_set` and `signature` are OIDs (XDS uniqueId); `entry_uuids` one `urn:uuid:` per document; `message_id`
+    an RFC 5322 Message-ID; `envelope` an ENVID; `control_id` an MSH-10 for what leaves by HL7 v2.
+    """
+
+    submission_set: str
+    signature: str
+    message_id: str
+    envelope: str
+    control_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """All that a connector needs to carry one submission to one destination.
+
+    `documents` are the one or two renditions of the same document (N1 and N3 travel together). `recipients` are those
+    still to be served on this attempt. `qualified` says whether the identity may leave with its INS.
+    """
+
+    id: uuid.UUID
+    channel: Channel
+    request: Request
+    documents: tuple[Document, ...]
+    patient: Patient
+    qualified: bool
+    stay: Stay
+    orders: Orders
+    message: MessageHeader
+    sender: Author | None
+    recipients: tuple[Recipient, ...]
+    reply_to: str
+    body: str | None
+    ids: DeliveryIds
+    created_at: datetime
+    """When the delivery was decided: the submission time of the lot and the Date of the mail, stable over retries."""
+    attempt: int = 1
+    previous_message_id: str = ""
+    """Message-ID of the mail that carried the replaced or deleted document, when we sent it."""

@@ -1,0 +1,42 @@
+"""The error tree, split by who must act.
+
+Every error carries a stable code, a French sentence for the operator and the next step to take. None of them may carry
+an identity trait or clinical content: they end up in logs.
+
+    PfiError
+    ├── ConfigurationError   the hospital's integrator: fix the configuration
+    ├── SenderDataError      the sending software: fix the message
+    ├── PeerRefusedError     the national service or neighbour said no, for good
+    ├── TransportError       nobody: the network or the peer is down, try again later
+    └── BugError             us
+"""
+
+
+class PfiError(Exception):
+    """Base of all errors of the PFI: `code` (stable), `text` (French), `next_step` (French, may be empty)."""
+
+    def __init__(self, code: str, text: str, next_step: str = "") -> None:
+        super().__init__(f"{code}: {text}" + (f" {next_step}" if next_step else ""))
+        self.code = code
+        self.text = text
+        self.next_step = next_step
+
+
+class ConfigurationError(PfiError):
+    """The configuration cannot be used as written; says the file, the place and the remedy."""
+
+
+class SenderDataError(PfiError):
+    """What the sender gave cannot be processed."""
+
+
+class PeerRefusedError(PfiError):
+    """The peer refused for good; trying again as is would be refused again."""
+
+
+class TransportError(PfiError):
+    """The peer could not be reached or did not answer; trying again may succeed."""
+
+
+class BugError(PfiError):
+    """An invariant of our own code does not hold."""

@@ -1,0 +1,70 @@
+"""People, organizations and software named by a message: senders and recipients."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A professional. `identifier` is PSIdNat when `identifier_type` is `IDNPS` (`8` + RPPS, `0` + ADELI)."""
+
+    identifier: str = ""
+    identifier_oid: str = ""
+    identifier_type: str = ""
+    family: str = ""
+    given: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """A structure. `identifier` is Struct_IdNat when national (`1` + FINESS, `3` + SIRET)."""
+
+    name: str = ""
+    identifier: str = ""
+    identifier_oid: str = ""
+    identifier_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Software that authors or receives: identifier, its OID, model and software name."""
+
+    identifier: str = ""
+    identifier_oid: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who sends or wrote: PRT with PRT-4.1 = `SB`, or a CDA author.
+
+    `role` is `functionCode/@displayName`; `specialty` is (code, label, code system OID) from `assignedAuthor/code`.
+    """
+
+    person: Person | None = None
+    organization: Organization | None = None
+    device: Device | None = None
+    role: str = ""
+    specialty: tuple[str, str, str] | None = None
+
+
+class RecipientKind(StrEnum):
+    """Who a PRT `RCT` names. Only `PATIENT` is served by the citizen channel."""
+
+    PROFESSIONAL = "professional"
+    ORGANIZATION = "organization"
+    APPLICATION = "application"
+    PATIENT = "patient"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One PRT `RCT`: `address` is PRT-15.4 (MSSanté mailbox), empty when not given."""
+
+    kind: RecipientKind
+    address: str
+    person: Person | None = None
+    organization: Organization | None = None
+    device: Device | None = None
+    identifier: str = ""
+    """PRT-5.1, sent back in ZAM^Z02 OBX-4 (`spec/hl7v2.md` section 4.2)."""

@@ -1,0 +1,105 @@
+"""Patients, their identifiers and what is known of them (`docs/glossary.md`: INS, IPP, traits)."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """An HL7 CX, or a CDA `id`.
+
+    `value` is CX-1 / `@extension`; `authority_name` CX-4.1; `authority_oid` CX-4.2 / `@root` (not always an OID in real
+    traffic: FINESS numbers are common); `type_code` CX-5 (`INS`, `PI`, `AN`, `VN`, `NH`), empty when it comes from CDA.
+    """
+
+    value: str
+    authority_oid: str = ""
+    authority_name: str = ""
+    type_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ins:
+    """The INS matricule (15 characters, key included) and the OID that says whether it is a NIR, a NIA or a test."""
+
+    matricule: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """Identity traits exactly as received (RNIV: never altered). Empty string = not given.
+
+    `given_names` is the full list of birth given names, blank-separated; `birth_date` is `AAAAMMJJ` (may be shorter);
+    `sex` is `M`, `F`, `U` or `UN`; `birth_place` is the INSEE code (COG).
+    """
+
+    birth_name: str = ""
+    first_given_name: str = ""
+    given_names: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    birth_place: str = ""
+    used_name: str = ""
+    used_given_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A patient as one carrier (PID segment or CDA recordTarget) describes them.
+
+    `ins` is recognised by CX-5 = `INS` **and** an INS OID in HL7, by the OID alone in CDA. `identifiers` holds all
+    others, in order. `reliability` is PID-32 (all repetitions, HL70445), empty when absent or from CDA. `account` is
+    PID-18 (NDA). `other_ins` are further INS of the same carrier (an NIA beside the NIR, or a contradiction).
+    """
+
+    ins: Ins | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    traits: Traits = field(default_factory=Traits)
+    reliability: tuple[str, ...] = ()
+    account: Identifier | None = None
+    other_ins: tuple[Ins, ...] = ()
+
+
+class IdentityStatus(StrEnum):
+    """What the PFI may do with an identity (`spec/ins.md` section 3.2). The PFI never upgrades one."""
+
+    QUALIFIED = "qualified"
+    NOT_QUALIFIED = "not_qualified"
+    HOLD = "hold"
+    """Qualified on paper but carrying a doubtful attribute (DOUT, FICT, USUR...): a human must look."""
+
+
+class Feeding(StrEnum):
+    """ZFA-9, non-objection to the feeding of the DMP."""
+
+    NOT_OPPOSED = "INO"
+    OPPOSED = "IO"
+    NOT_COLLECTED = "NA"
+
+
+class DmpStatus(StrEnum):
+    """ZFA-1, or what TD0.2 answered."""
+
+    ACTIVE = "ACTIF"
+    CLOSED = "FERME"
+    ABSENT = "INEXISTANT"
+
+
+@dataclass(frozen=True, slots=True)
+class PatientState:
+    """What the ADT feed has told of one patient so far; the newest statement of each fact wins.
+
+    `None` or an empty tuple means that no ADT message has ever said anything about that fact.
+    """
+
+    identity: Patient = field(default_factory=Patient)
+    reliability: tuple[str, ...] = ()
+    reliability_at: datetime | None = None
+    dmp_status: DmpStatus | None = None
+    feeding: Feeding | None = None
+    feeding_at: datetime | None = None
+    consultation: str = ""
+    ins_withdrawn: bool = False
+    last_event_at: datetime | None = None
