@@ -61,8 +61,9 @@ class Outcome:
 class DeliveryIds:
     """Identifiers created once, stored before the first attempt, reused by every later one.
 
-    `submission_set` and `signature` are OIDs (XDS uniqueId); `entry_uuids` one `urn:uuid:` per document; `message_id`
-    an RFC 5322 Message-ID; `envelope` an ENVID; `control_id` an MSH-10 for what leaves by HL7 v2.
+    `submission_set` and `signature` are OIDs (XDS uniqueId); `message_id` the left part of an RFC 5322 Message-ID (the
+    mail connector adds `@` and the domain of its mailbox); `envelope` an ENVID; `control_id` an MSH-10 for what leaves
+    by HL7 v2.
     """
 
     submission_set: str
@@ -99,3 +100,6 @@ class Delivery:
     attempt: int = 1
     previous_message_id: str = ""
     """Message-ID of the mail that carried the replaced or deleted document, when we sent it."""
+    addressees: tuple[Recipient, ...] = ()
+    """Everybody the decision names, served or not: the `To` of the mail, whose bytes do not change over retries. Empty
+    = `recipients` (first attempt)."""

@@ -107,6 +107,8 @@ class CdaHeader:
     """N1: `nonXMLBody/text/@mediaType`. N3: empty."""
     self_presenting: bool = False
     """The root element is an XSLT stylesheet that carries the document."""
+    ins_is_first_id: bool = True
+    """False when the patient has an INS that is not the first `patientRole/id`."""
 
     @property
     def principal_event(self) -> ServiceEvent | None:

@@ -103,3 +103,14 @@ class PatientState:
     consultation: str = ""
     ins_withdrawn: bool = False
     last_event_at: datetime | None = None
+    identity_at: datetime | None = None
+    """When identifiers and traits were last stated. Each fact has its own moment, so that late messages converge."""
+    ins_at: datetime | None = None
+    """When the INS was last stated or withdrawn."""
+    feeding_told_at: datetime | None = None
+    """When the message that stated `feeding` occurred: settles two statements with the same ZFA-10."""
+    dmp_status_at: datetime | None = None
+    consultation_at: datetime | None = None
+    birth_date_corrected: bool = False
+    """ZFD-4 = Y: the identity cannot be qualified (INS digest §3.3)."""
+    birth_date_corrected_at: datetime | None = None

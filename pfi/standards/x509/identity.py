@@ -1,0 +1,146 @@
+"""Loading of a private key and its certificate, with the checks that save an evening of TLS debugging."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from pfi.model.errors import ConfigurationError
+
+Purpose = Literal["auth_cli", "sign"]
+
+# RFC 2253 short names that RFC 4514 does not list; GN and SN as the software of the DMP writes them (DMP digest §2.3).
+_SHORT_NAMES: Final = {NameOID.GIVEN_NAME: "GN", NameOID.SURNAME: "SN", NameOID.TITLE: "T"}
+
+
+@dataclass(frozen=True, slots=True)
+class CertifiedKey:
+    """A private RSA key with its certificate and the intermediate certificates of the same file."""
+
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    private_key: rsa.RSAPrivateKey = field(repr=False)
+
+    @property
+    def subject(self) -> str:
+        """Distinguished name, most specific part first (RFC 2253)."""
+        return distinguished_name(self.certificate.subject)
+
+    @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+    def sign(self, data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
+        """RSASSA-PKCS1-v1_5 signature."""
+        return self.private_key.sign(data, padding.PKCS1v15(), algorithm)
+
+
+def distinguished_name(name: x509.Name) -> str:
+    """A name as RFC 2253 writes it: `CN=...,OU=...,O=...,C=FR`."""
+    return name.rfc4514_string(attr_name_overrides=_SHORT_NAMES)
+
+
+def load(
+    certificate: Path, key: Path, *, subject: str, purpose: Purpose, now: datetime, password: str = ""
+) -> CertifiedKey:
+    """Reads two PEM files and checks them. `subject` names the certificate in messages (« certificat de signature »).
+
+    Raises ConfigurationError: `CERTIFICATE_UNREADABLE`, `KEY_UNREADABLE`, or a code of `from_pem`.
+    """
+    return from_pem(
+        _read(certificate, "CERTIFICATE_UNREADABLE", subject),
+        _read(key, "KEY_UNREADABLE", subject),
+        subject=subject,
+        purpose=purpose,
+        now=now,
+        password=password,
+    )
+
+
+def from_pem(
+    cert_pem: bytes, key_pem: bytes, *, subject: str, purpose: Purpose, now: datetime, password: str = ""
+) -> CertifiedKey:
+    """The same from bytes; the first certificate is the leaf.
+
+    Raises ConfigurationError: `CERTIFICATE_UNREADABLE`, `KEY_UNREADABLE`, `KEY_NOT_RSA`, `KEY_MISMATCH`,
+    `CERTIFICATE_EXPIRED`, `CERTIFICATE_NOT_YET_VALID`, `CERTIFICATE_WRONG_PURPOSE`.
+    """
+    try:
+        certificates = x509.load_pem_x509_certificates(cert_pem)
+    except ValueError:
+        raise ConfigurationError(
+            "CERTIFICATE_UNREADABLE", f"Le {subject} n'est pas un certificat PEM.", "Convertir le fichier en PEM."
+        ) from None
+    try:
+        private_key = serialization.load_pem_private_key(key_pem, password.encode() or None)
+    except (ValueError, TypeError):
+        raise ConfigurationError(
+            "KEY_UNREADABLE",
+            f"La clé privée du {subject} est illisible.",
+            "Vérifier qu'il s'agit d'une clé PEM et que son mot de passe est le bon.",
+        ) from None
+    if not isinstance(private_key, rsa.RSAPrivateKey):
+        raise ConfigurationError(
+            "KEY_NOT_RSA", f"La clé du {subject} n'est pas une clé RSA.", "Utiliser un certificat de l'IGC Santé."
+        )
+    leaf = certificates[0]
+    if leaf.public_key() != private_key.public_key():
+        raise ConfigurationError(
+            "KEY_MISMATCH", f"La clé privée n'est pas celle du {subject}.", "Vérifier les deux chemins de fichiers."
+        )
+    _check_dates(leaf, subject, now)
+    if not fits(leaf, purpose):
+        expected = "ORG_AUTH_CLI (authentification)" if purpose == "auth_cli" else "ORG_SIGN (signature)"
+        raise ConfigurationError(
+            "CERTIFICATE_WRONG_PURPOSE",
+            f"Le {subject} n'est pas fait pour cet usage.",
+            f"Utiliser le certificat {expected} de l'IGC Santé.",
+        )
+    return CertifiedKey(leaf, tuple(certificates[1:]), private_key)
+
+
+def fits(certificate: x509.Certificate, purpose: Purpose) -> bool:
+    """True unless the extensions of the certificate exclude the purpose; an absent extension excludes nothing."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        signs = True
+    else:
+        signs = usage.digital_signature or (purpose == "sign" and usage.content_commitment)
+    try:
+        extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return signs
+    tls_only = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH}
+    if purpose == "sign":
+        return signs and not set(extended) <= tls_only
+    return signs and ExtendedKeyUsageOID.CLIENT_AUTH in extended
+
+
+def _check_dates(certificate: x509.Certificate, subject: str, now: datetime) -> None:
+    if certificate.not_valid_after_utc < now:
+        raise ConfigurationError(
+            "CERTIFICATE_EXPIRED",
+            f"Le {subject} a expiré le {certificate.not_valid_after_utc:%d/%m/%Y}.",
+            "Renouveler le certificat auprès de l'IGC Santé.",
+        )
+    if certificate.not_valid_before_utc > now:
+        raise ConfigurationError(
+            "CERTIFICATE_NOT_YET_VALID",
+            f"Le {subject} n'est valable qu'à partir du {certificate.not_valid_before_utc:%d/%m/%Y}.",
+            "Vérifier l'horloge du serveur.",
+        )
+
+
+def _read(path: Path, code: str, subject: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            code, f"Fichier du {subject} illisible : {path} ({error.strerror}).", "Vérifier le chemin et les droits."
+        ) from None

@@ -1,0 +1,1 @@
+"""XML signatures: canonical forms, the enveloped signature of an assertion, the XAdES signature of a lot."""

@@ -1,0 +1,190 @@
+"""Notifications in the forms that Postfix, Exchange and gateways give them, and in broken ones."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pfi.standards.mail.dsn import DsnAction, RecipientReport, read_dsn
+
+HEAD = """\
+Return-Path: <>
+From: MAILER-DAEMON@mx.operateur.test (Mail Delivery System)
+To: pfi.app@ch-exemple.mssante.fr
+Subject: Undelivered Mail Returned to Sender
+Message-ID: <own@mx.operateur.test>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="B1"
+
+--B1
+Content-Type: text/plain; charset=us-ascii
+
+This is the mail system.
+
+"""
+STATUS = """\
+--B1
+Content-Description: Delivery report
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.operateur.test
+Original-Envelope-Id: e0e1e2e3
+Arrival-Date: Thu, 5 Mar 2026 10:12:30 +0100
+
+Final-Recipient: rfc822; dr.essai@medecin.mssante.fr
+Original-Recipient: rfc822;dr.essai+40medecin@mssante.fr
+Action: failed
+Status: 5.1.1
+Remote-MTA: dns; mx.medecin.mssante.fr
+Diagnostic-Code: smtp; 550 5.1.1 <dr.essai@medecin.mssante.fr>: user
+    unknown
+
+Final-Recipient: rfc822; secretariat@ch-voisin.mssante.fr
+Action: relayed (to non-DSN-aware mailer)
+Status: 2.0.0
+
+Final-Recipient: rfc822; autre@ch-voisin.mssante.fr
+Action: delayed
+Status: 4.4.1
+
+"""
+RETURNED = """\
+--B1
+Content-Type: text/rfc822-headers
+
+From: pfi.app@ch-exemple.mssante.fr
+Message-ID:
+ <9b0c2a52@ch-exemple.mssante.fr>
+
+--B1--
+"""
+
+
+def dsn(text: str) -> bytes:
+    return text.replace("\n", "\r\n").encode()
+
+
+def one(action: str, status: str = "", diagnostic: str = "", *, final: str = "rfc822; a@x.fr") -> RecipientReport:
+    fields = f"Final-Recipient: {final}\nAction: {action}\n"
+    fields += f"Status: {status}\n" if status else ""
+    fields += f"Diagnostic-Code: {diagnostic}\n" if diagnostic else ""
+    text = HEAD + f"--B1\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n{fields}\n--B1--\n"
+    report = read_dsn(dsn(text))
+    assert report is not None
+    (recipient,) = report.recipients
+    return recipient
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\n"])
+def test_a_notification_says_what_became_of_each_recipient(line_end: str) -> None:
+    report = read_dsn((HEAD + STATUS + RETURNED).replace("\n", line_end).encode())
+    assert report is not None
+    assert report.envelope == "e0e1e2e3"
+    assert report.message_ids == ("<9b0c2a52@ch-exemple.mssante.fr>",)
+    first, second, third = report.recipients
+    assert first == RecipientReport(
+        "dr.essai@medecin.mssante.fr",
+        "dr.essai@medecin@mssante.fr",
+        DsnAction.FAILED,
+        "5.1.1",
+        "550 5.1.1 <dr.essai@medecin.mssante.fr>: user unknown",
+        "550",
+    )
+    assert (second.action, second.code, second.acknowledged) == (DsnAction.RELAYED, "251", True)
+    assert (third.action, third.code, third.acknowledged) == (DsnAction.DELAYED, "", None)
+    assert first.acknowledged is False
+
+
+@pytest.mark.parametrize(("action", "acknowledged"), [("delivered", True), ("Expanded", True), ("FAILED", False)])
+def test_actions_are_read_in_any_case(action: str, acknowledged: bool) -> None:
+    assert one(action, "5.0.0").acknowledged is acknowledged
+
+
+@pytest.mark.parametrize(
+    ("status", "diagnostic", "code"),
+    [
+        ("5.2.2", "", "552"),
+        ("5.0.0", "smtp; 550 5.1.1 unknown", "550"),
+        ("", "smtp; 552-5.3.4 too big", "523"),
+        ("", "smtp; 553 bad name", "553"),
+        ("5.0.0", "x-mes; messagerie fermée", "550"),
+        ("", "", "554"),
+    ],
+)
+def test_a_failure_becomes_a_code(status: str, diagnostic: str, code: str) -> None:
+    assert one("failed", status, diagnostic).code == code
+
+
+def test_an_action_that_says_nothing_is_read_from_the_status() -> None:
+    assert one("", "2.1.5").action is DsnAction.DELIVERED
+    assert one("perhaps", "4.2.2").action is DsnAction.DELAYED
+    assert one("perhaps", "5.2.2").action is DsnAction.FAILED
+
+
+@pytest.mark.parametrize("final", ["rfc822;<A@X.fr>", "RFC822 ; A@X.fr", "A@X.fr", "utf-8; A@X.fr"])
+def test_addresses_are_read_with_or_without_their_type(final: str) -> None:
+    assert one("delivered", final=final).address == "A@X.fr"
+
+
+def test_a_returned_mail_in_full_gives_its_message_id() -> None:
+    returned = "--B1\nContent-Type: message/rfc822\n\nMessage-ID: <whole@ch.fr>\nSubject: x\n\nbody\n--B1--\n"
+    report = read_dsn(dsn(HEAD + STATUS + returned))
+    assert report is not None
+    assert report.message_ids == ("<whole@ch.fr>",)
+
+
+def test_a_status_part_in_base64_is_read() -> None:
+    fields = "Reporting-MTA: dns; x\r\n\r\nFinal-Recipient: rfc822; a@x.fr\r\nAction: failed\r\nStatus: 5.2.2\r\n"
+    encoded = base64.encodebytes(fields.encode()).decode()
+    part = f"--B1\nContent-Type: message/delivery-status\nContent-Transfer-Encoding: base64\n\n{encoded}\n--B1--\n"
+    report = read_dsn(dsn(HEAD + part))
+    assert report is not None
+    assert [each.code for each in report.recipients] == ["552"]
+
+
+def test_a_notification_without_closing_boundary_is_read() -> None:
+    report = read_dsn(dsn(HEAD + STATUS))
+    assert report is not None
+    assert len(report.recipients) == 3
+
+
+def test_a_status_part_outside_of_any_structure_is_found() -> None:
+    broken = (HEAD + STATUS + RETURNED).replace('boundary="B1"', "boundary=AUTRE")
+    report = read_dsn(dsn(broken))
+    assert report is not None
+    assert report.envelope == "e0e1e2e3"
+    assert report.recipients[0].code == "550"
+    assert report.message_ids == ("<9b0c2a52@ch-exemple.mssante.fr>",)
+
+
+def test_a_bounce_in_prose_gives_the_mail_it_speaks_of() -> None:
+    bounce = (
+        "From: postmaster@patient.mssante.fr\nIn-Reply-To: <9b0c@ch.fr>\nMessage-ID: <own@x>\n"
+        "Content-Type: text/plain\n\nMessage non distribué : messagerie fermée.\n"
+    )
+    report = read_dsn(dsn(bounce))
+    assert report is not None
+    assert report.message_ids == ("<9b0c@ch.fr>",)
+    assert report.recipients == ()
+
+
+@pytest.mark.parametrize("mail", [b"", b"bonjour", b"From: a@x.fr\r\nIn-Reply-To: <9b0c@ch.fr>\r\n\r\nMerci docteur"])
+def test_another_mail_is_not_a_notification(mail: bytes) -> None:
+    assert read_dsn(mail) is None
+
+
+def test_groups_without_address_or_action_are_left_out() -> None:
+    text = (
+        HEAD + "--B1\nContent-Type: message/delivery-status\n\nOriginal-Envelope-Id: e1\n\nAction: failed\n\n--B1--\n"
+    )
+    report = read_dsn(dsn(text))
+    assert report is not None
+    assert (report.envelope, report.recipients) == ("e1", ())
+
+
+@given(st.binary(max_size=400), st.integers(0, 1200), st.integers(0, 300))
+def test_nothing_makes_the_reader_fail(noise: bytes, at: int, cut: int) -> None:
+    whole = dsn(HEAD + STATUS + RETURNED)
+    read_dsn(whole[:at] + noise + whole[at + cut :])
+    read_dsn(noise)
