@@ -1,0 +1,1 @@
+"""What leaves, where and why: the legal table, its exceptions, the sender's orders."""

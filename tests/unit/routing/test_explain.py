@@ -1,0 +1,52 @@
+"""Decisions become French rows without any address."""
+
+import pytest
+
+from pfi.model.decision import Action, Channel
+from pfi.routing.explain import ACTION_LABELS, CHANNEL_LABELS, CODE_LABELS, ExplainedDecision, explain
+from tests.unit.routing.cases import case, decided, flags, shipped_rules
+
+
+def row(channel: Channel, **given: object) -> ExplainedDecision:
+    (explained,) = explain([decided(case(**given))[channel]])
+    return explained
+
+
+def test_a_sending_says_its_recipients_by_number_and_its_obligation() -> None:
+    explained = row(Channel.PRO, professionals=2)
+
+    assert explained.channel == "MSSanté professionnels"
+    assert (explained.action, explained.code, explained.why) == ("envoyer", "", "")
+    assert (explained.recipients, explained.obligation) == (2, "dû")
+    assert "@" not in str(explained)
+
+
+@pytest.mark.parametrize(
+    ("channel", "given", "action", "why", "obligation"),
+    [
+        (Channel.DMP, {"feeding": "IO"}, "ne pas envoyer", "opposition du patient", "dû, écart expliqué par la loi"),
+        (
+            Channel.DMP,
+            {"flags": flags(dest_dmp=False)},
+            "ne pas envoyer",
+            "non demandé par l'émetteur",
+            "dû, écart à justifier",
+        ),
+        (Channel.DMP, {"confidentiality": "R"}, "attendre", "confidentialité renforcée", "dû, en attente"),
+        (Channel.DMP, {"dmp_status": "FERME"}, "sans objet", "DMP fermé", "dû, écart expliqué par la loi"),
+        (Channel.CIT, {"type": "18748-4"}, "envoyer", "", "non dû"),
+    ],
+)
+def test_each_end_has_its_french_words(
+    channel: Channel, given: dict[str, object], action: str, why: str, obligation: str
+) -> None:
+    explained = row(channel, **given)
+
+    assert (explained.action, explained.why, explained.obligation) == (action, why, obligation)
+    assert explained.reasons
+
+
+def test_every_channel_action_and_shipped_code_has_a_label() -> None:
+    assert set(CHANNEL_LABELS) == set(Channel)
+    assert set(ACTION_LABELS) == set(Action)
+    assert {rule.code for rule in shipped_rules().exceptions if rule.code} <= set(CODE_LABELS)

@@ -1,0 +1,129 @@
+"""Mails go to whom the sender named, or to the patient at the address of the qualified INS; never to a guess."""
+
+from dataclasses import replace
+
+import pytest
+
+from pfi.model.decision import Channel
+from pfi.model.parties import Recipient, RecipientKind
+from pfi.model.patient import Ins
+from pfi.routing.specimen import Specimen
+from tests.unit.routing.cases import case, decided, flags, plan, rules_of, with_header, with_submission
+
+OWN = "279035121518989@patient.mssante.fr"
+
+
+def named(*recipients: Recipient, one: Specimen | None = None) -> Specimen:
+    return with_submission(one or case(), lambda each: replace(each, recipients=recipients))
+
+
+def patient(address: str, kind: RecipientKind = RecipientKind.PATIENT) -> Recipient:
+    return Recipient(kind, address)
+
+
+def professional(address: str) -> Recipient:
+    return Recipient(RecipientKind.PROFESSIONAL, address)
+
+
+def addresses(one: Specimen, channel: Channel) -> list[str]:
+    return [recipient.address for recipient in decided(one)[channel].recipients]
+
+
+def test_the_patient_address_is_computed_from_the_qualified_ins() -> None:
+    assert addresses(case(), Channel.CIT) == [OWN]
+    assert "PATIENT_ADDRESS_COMPUTED" in rules_of(decided(case())[Channel.CIT])
+
+
+def test_a_site_may_require_the_address_from_the_sender() -> None:
+    one = case()
+    strict = replace(one, profile=replace(one.profile, require_patient_prt=True))
+
+    assert plan(strict)["CIT"] == "deny NO_MSS_ADDRESS"
+    assert addresses(named(patient(OWN), one=strict), Channel.CIT) == [OWN]
+
+
+def test_a_given_patient_address_must_be_that_of_the_ins() -> None:
+    assert addresses(named(patient(OWN)), Channel.CIT) == [OWN]
+    assert plan(named(patient("146026322000196@patient.mssante.fr")))["CIT"] == "deny NO_MSS_ADDRESS"
+    assert plan(named(patient(OWN), patient("146026322000196@patient.mssante.fr")))["CIT"] == "deny NO_MSS_ADDRESS"
+
+
+def test_the_patient_is_written_to_once_and_addresses_compare_without_case() -> None:
+    assert addresses(named(patient(OWN), patient(OWN.upper())), Channel.CIT) == [OWN]
+
+
+@pytest.mark.parametrize("address", ["2790351215189891@patient.mssante.fr", "279035121518989@patient.mssante.f"])
+def test_a_malformed_patient_address_is_kept_with_a_remark_for_a_test_ins_only(address: str) -> None:
+    decision = decided(named(patient(address)))[Channel.CIT]
+    real = Ins("279035121518989", "1.2.250.1.213.1.4.8")
+    production = with_header(
+        with_submission(
+            case(environment="production"),
+            lambda each: replace(each, patient=replace(each.patient, ins=real), recipients=(patient(address),)),
+        ),
+        lambda each: replace(each, patient=replace(each.patient, ins=real)),
+    )
+
+    assert [each.address for each in decision.recipients] == [address]
+    assert "PATIENT_ADDRESS_MALFORMED" in rules_of(decision)
+    assert plan(production) == {"DMP": "send", "PRO": "deny NO_RECIPIENT", "CIT": "deny NO_MSS_ADDRESS"}
+
+
+def test_an_address_of_the_patient_domain_is_the_patient_whatever_it_claims_to_be() -> None:
+    disguised = patient("146026322000196@patient.mssante.fr", RecipientKind.PROFESSIONAL)
+
+    one = named(professional("medecin@test.mssante.fr"), disguised)
+
+    assert addresses(one, Channel.PRO) == ["medecin@test.mssante.fr"]
+    assert plan(one)["CIT"] == "deny NO_MSS_ADDRESS"
+
+
+def test_a_qualified_identity_without_its_ins_gives_no_address() -> None:
+    one = with_submission(case(), lambda each: replace(each, patient=replace(each.patient, ins=None)))
+
+    assert plan(one)["CIT"] == "deny NO_MSS_ADDRESS"
+
+
+def test_professionals_are_served_once_each_in_the_order_given() -> None:
+    one = named(*(professional(each) for each in ("b@x.mssante.fr", "a@x.mssante.fr", "B@x.mssante.fr")))
+
+    assert addresses(one, Channel.PRO) == ["b@x.mssante.fr", "a@x.mssante.fr"]
+
+
+def test_a_professional_without_an_address_is_told_and_does_not_prevent_the_others() -> None:
+    one = named(professional(""), professional("a@x.mssante.fr"))
+
+    assert addresses(one, Channel.PRO) == ["a@x.mssante.fr"]
+    assert "NO_MSS_ADDRESS" in rules_of(decided(one)[Channel.PRO])
+    assert plan(named(professional("")))["PRO"] == "deny NO_MSS_ADDRESS"
+
+
+def test_no_recipient_is_not_the_same_as_no_chosen_professional() -> None:
+    letter = decided(case(professionals=0))[Channel.PRO]
+    prescription = decided(case(type="PRESC-BIO", professionals=0))[Channel.PRO]
+
+    assert (letter.code, letter.gap, letter.legal_gap) == ("NO_RECIPIENT", True, False)
+    assert (prescription.code, prescription.gap, prescription.legal_gap) == ("FREE_CHOICE_NO_RECIPIENT", True, True)
+
+
+def test_nobody_chosen_explains_a_prescription_not_ordered_to_professionals() -> None:
+    unchosen = decided(case(type="PRESC-BIO", professionals=0, flags=flags(dest_mss_ps=False)))[Channel.PRO]
+    chosen = decided(case(type="PRESC-BIO", professionals=1, flags=flags(dest_mss_ps=False)))[Channel.PRO]
+
+    assert (unchosen.code, unchosen.legal_gap) == ("ORDER_NO", True)
+    assert (chosen.code, chosen.legal_gap) == ("ORDER_NO", False)
+
+
+def test_a_recipient_whose_channel_is_not_ordered_is_not_served_and_it_is_said() -> None:
+    one = named(
+        patient(OWN), professional("a@x.mssante.fr"), one=case(flags=flags(dest_mss_ps=False, dest_mss_pat=False))
+    )
+
+    for channel in (Channel.PRO, Channel.CIT):
+        decision = decided(one)[channel]
+        assert (decision.code, decision.recipients) == ("ORDER_NO", ())
+        assert "RECIPIENT_NOT_SERVED" in rules_of(decision)
+
+
+def test_an_embargo_on_the_patient_keeps_no_address() -> None:
+    assert addresses(case(tags=["cit_opposed"]), Channel.CIT) == []
