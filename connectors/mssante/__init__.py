@@ -1,0 +1,1 @@
+"""MSSanté: document mails submitted by SMTP to the hospital's operator."""

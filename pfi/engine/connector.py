@@ -4,6 +4,7 @@ A connector carries deliveries to one kind of destination; a source receives mes
 declared as entry points (`pfi.connectors`, `pfi.sources`) and know nothing of the store.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -75,6 +76,26 @@ class Connector(Protocol):
 
     def preview(self, delivery: Delivery) -> Preview:
         """The bytes of `send`, without network."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailReport:
+    """What a delivery status notification says of one recipient. `envelope` is the ENVID of our mail; `action` that of
+    RFC 3464 (`delivered`, `failed`...); `code` an SMTPERRORCODE when it failed; `text` French, may be empty."""
+
+    envelope: str
+    address: str
+    action: str
+    code: str = ""
+    text: str = ""
+
+
+@runtime_checkable
+class ReportCollector(Protocol):
+    """A connector that also learns, later, what became of what it sent. The engine calls it from time to time."""
+
+    async def collect_reports(self, take: Callable[[MailReport], Awaitable[bool]]) -> int:
+        """Gives new reports to `take` (true = it concerned a mail of ours); returns how many mails were read."""
 
 
 @dataclass(frozen=True, slots=True)

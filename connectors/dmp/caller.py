@@ -1,0 +1,89 @@
+"""Who calls the DMP for a delivery: the sender of the message (PRT SB), completed by the settings (DMP digest §2.3)."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from connectors.dmp.settings import DmpSettings
+from pfi.model.delivery import Delivery
+from pfi.model.document import CodedValue
+from pfi.model.parties import Author, Organization, Person
+from pfi.standards.cda.oids import PROFESSIONAL_OID, STRUCTURE_OID
+
+_PROFESSIONS: Final = "1.2.250.1.71.1.2.7"  # TRE_G15
+_SPECIALITIES: Final = "1.2.250.1.71.4.2.5"  # TRE_R01
+_SECTORS: Final = "1.2.250.1.71.4.2.4"
+_DOCTOR: Final = "10"
+_PHARMACIST: Final = "21"
+_AUTHOR_SPECIALITY: Final = re.compile(r"G15_(\d\d)(?:/(\w+))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`author` is the author of the lot; its structure and the one of the VIHF are the same by construction."""
+
+    author: Author
+    name_id: str
+    subject: str
+    structure: str
+    sector: str
+    roles: tuple[CodedValue, ...]
+
+
+def caller(delivery: Delivery, settings: DmpSettings) -> Caller | None:
+    """`None` when the message names nobody and no responsible person is configured."""
+    sender = delivery.sender or Author()
+    person = sender.person if sender.person is not None and sender.person.identifier else _responsible(settings)
+    if person is None:
+        return None
+    organization = _structure(sender.organization, settings)
+    return Caller(
+        author=Author(person=person, organization=organization, role=sender.role, specialty=sender.specialty),
+        name_id=person.identifier,
+        subject=" ".join(part for part in (person.family, person.given) if part),
+        structure=organization.identifier,
+        sector=f"{settings.structure.sector}^{_SECTORS}",
+        roles=_roles(sender, settings),
+    )
+
+
+def _responsible(settings: DmpSettings) -> Person | None:
+    known = settings.responsible
+    if known is None:
+        return None
+    national = known.identifier[:1] in ("0", "8")
+    return Person(known.identifier, PROFESSIONAL_OID, "IDNPS" if national else "EI", known.family, known.given)
+
+
+def _structure(organization: Organization | None, settings: DmpSettings) -> Organization:
+    """The sender's structure when it has a national identifier, else the configured one."""
+    if (
+        organization is not None
+        and organization.identifier
+        and organization.identifier_oid in ("", STRUCTURE_OID)
+        and organization.identifier_type in ("", "IDNST")
+    ):
+        return Organization(organization.name, organization.identifier, STRUCTURE_OID, "IDNST")
+    return Organization(settings.structure.name, settings.structure.identifier, STRUCTURE_OID, "IDNST")
+
+
+def _roles(sender: Author, settings: DmpSettings) -> tuple[CodedValue, ...]:
+    """Profession, then speciality, when the message gives them as in JDV_J01 (`G15_10/SM26`); else the default role.
+
+    A doctor without speciality would be refused, and a pharmacist's second value (TRE_G05) is not in JDV_J01: the
+    default role is safer.
+    """
+    default = (CodedValue(settings.vihf.role, settings.vihf.role_label, settings.vihf.role_system),)
+    if sender.person is None or not sender.person.identifier or sender.specialty is None:
+        return default
+    code, label, _ = sender.specialty
+    found = _AUTHOR_SPECIALITY.match(code)
+    if found is None:
+        return default
+    profession, speciality = found[1], found[2]
+    if profession == _PHARMACIST or (profession == _DOCTOR and speciality is None):
+        return default
+    role = CodedValue(profession, label or profession, _PROFESSIONS)
+    if speciality is None:
+        return (role,)
+    return role, CodedValue(speciality, label or speciality, _SPECIALITIES)

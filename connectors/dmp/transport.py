@@ -1,0 +1,191 @@
+"""HTTPS to the DMP, and the moment of death: what is known of a request that got no answer.
+
+Nothing sent (refused, unreachable, no TLS) is `NOT_DELIVERED`; once the body has begun to leave it is `UNKNOWN`.
+"""
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from connectors.dmp.settings import DmpSettings
+from connectors.dmp.wire import WireRequest
+from pfi.model.delivery import Outcome, OutcomeKind
+from pfi.model.errors import ConfigurationError
+
+_MAX_ANSWER: Final = 16 * 1024 * 1024
+_CIPHERS: Final = "ECDHE+CHACHA20:ECDHE+AESGCM:ECDHE-RSA-AES256-SHA384"  # those of the LPS front (DMP digest §2.1)
+_MAX_RETRY_AFTER: Final = 86_400.0
+# Alerts (RFC 8446 §6.2) by which a server refuses a peer before it reads any request, as OpenSSL names them.
+_REFUSALS: Final = (
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_CERTIFICATE_",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_ACCESS_DENIED",
+    "ALERT_HANDSHAKE_FAILURE",
+    "ALERT_PROTOCOL_VERSION",
+    "ALERT_INSUFFICIENT_SECURITY",
+    "ALERT_UNRECOGNIZED_NAME",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete HTTP answer; `retry_after` in seconds when the peer gave one."""
+
+    status: int
+    content_type: str
+    content: bytes = field(repr=False)
+    retry_after: float | None = None
+
+
+class Transport:
+    """One client, one TLS context, kept connections."""
+
+    def __init__(self, settings: DmpSettings) -> None:
+        self._settings = settings
+        self._client: httpx.AsyncClient | None = None
+
+    def open(self) -> None:
+        """Loads the certificates. Raises ConfigurationError; contacts nobody."""
+        times = self._settings.timeouts
+        self._client = httpx.AsyncClient(
+            verify=_context(self._settings),
+            http1=True,
+            http2=False,
+            trust_env=False,
+            follow_redirects=False,
+            proxy=self._settings.proxy,
+            timeout=httpx.Timeout(connect=times.connect, write=times.write, read=times.read, pool=times.connect),
+            limits=httpx.Limits(
+                max_connections=self._settings.connections,
+                max_keepalive_connections=self._settings.connections,
+                keepalive_expiry=15.0,
+            ),
+            headers={"User-Agent": "PFI", "Accept": "multipart/related, application/soap+xml"},
+        )
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def post(self, request: WireRequest) -> Reply | Outcome:
+        """One POST; an Outcome when there is no answer. Never raises for what the network does."""
+        if self._client is None:
+            raise ConfigurationError("DMP_NOT_OPEN", "Le connecteur DMP n'est pas ouvert.")
+        try:
+            async with self._client.stream(
+                "POST", request.url, content=request.body, headers={"Content-Type": request.content_type}
+            ) as response:
+                content = bytearray()
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    if len(content) > _MAX_ANSWER:
+                        return _unknown("DMP_ANSWER_TOO_LARGE", "La réponse du DMP est anormalement longue.")
+                return Reply(
+                    status=response.status_code,
+                    content_type=response.headers.get("Content-Type", ""),
+                    content=bytes(content),
+                    retry_after=_seconds(response.headers.get("Retry-After", "")),
+                )
+        except httpx.PoolTimeout:
+            return Outcome(OutcomeKind.NOT_DELIVERED, "DMP_BUSY", "Toutes les connexions vers le DMP sont occupées.")
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+            return _not_connected(error)
+        except (httpx.HTTPError, OSError) as error:  # an ssl.SSLError of a read comes through as it is
+            return _interrupted(error)
+
+    async def reach(self, url: str) -> Outcome | None:
+        """Connects to a service and ends a TLS handshake; `None` when it works. Sends no patient data."""
+        if self._client is None:
+            raise ConfigurationError("DMP_NOT_OPEN", "Le connecteur DMP n'est pas ouvert.")
+        try:
+            # The status does not matter: a SOAP service may well refuse a GET.
+            async with self._client.stream("GET", url):
+                return None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout) as error:
+            return _not_connected(error)
+        except (httpx.HTTPError, OSError) as error:
+            return _interrupted(error)
+
+
+def host_of(url: str) -> str:
+    """`host:port`, for messages."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 443}"
+
+
+def _context(settings: DmpSettings) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    tls = settings.tls
+    try:
+        context.load_verify_locations(cafile=tls.ca)
+    except (OSError, ssl.SSLError):
+        raise ConfigurationError(
+            "DMP_CA_UNREADABLE",
+            f"Autorités de certification du DMP illisibles : {tls.ca}.",
+            "Donner les certificats racines de l'IGC Santé au format PEM (tls.ca).",
+        ) from None
+    password = tls.key_password.get_secret_value() if tls.key_password else ""
+    try:
+        # A callable, so that OpenSSL never asks on the terminal.
+        context.load_cert_chain(tls.certificate, tls.key, password=lambda: password)
+    except (OSError, ssl.SSLError):
+        raise ConfigurationError(
+            "DMP_TLS_CERTIFICATE_UNREADABLE",
+            f"Certificat ou clé d'authentification illisible : {tls.certificate}.",
+            "Vérifier tls.certificate, tls.key et tls.key_password.",
+        ) from None
+    return context
+
+
+def _not_connected(error: httpx.HTTPError) -> Outcome:
+    failure = _tls_failure(error)
+    if failure is not None:
+        return failure
+    if isinstance(error, httpx.ConnectTimeout):
+        return Outcome(
+            OutcomeKind.NOT_DELIVERED, "DMP_CONNECT_TIMEOUT", "Le DMP n'a pas répondu à la demande de connexion."
+        )
+    return Outcome(OutcomeKind.NOT_DELIVERED, "DMP_UNREACHABLE", "Le DMP est injoignable.")
+
+
+def _interrupted(error: Exception) -> Outcome:
+    """With TLS 1.3 the server refuses our certificate after its own handshake is over: the alert comes with the first
+    read, and the server has then looked at nothing of the request."""
+    failure = _tls_failure(error)
+    if failure is not None:
+        return failure
+    if isinstance(error, httpx.TimeoutException):
+        return _unknown("DMP_TIMEOUT", "Le DMP n'a pas répondu dans le délai après l'envoi.")
+    return _unknown("DMP_CONNECTION_LOST", "La connexion avec le DMP a été coupée pendant l'échange.")
+
+
+def _tls_failure(error: BaseException) -> Outcome | None:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _stop("DMP_SERVER_CERTIFICATE", "Le certificat du serveur du DMP n'est pas reconnu (tls.ca).")
+        if isinstance(cause, ssl.SSLError) and any(alert in (cause.reason or "") for alert in _REFUSALS):
+            return _stop("DMP_TLS_REFUSED", "Le DMP a refusé la connexion TLS ou notre certificat.")
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _stop(code: str, text: str) -> Outcome:
+    return Outcome(OutcomeKind.NOT_DELIVERED, code, text, stop_destination=True)
+
+
+def _unknown(code: str, text: str) -> Outcome:
+    return Outcome(OutcomeKind.UNKNOWN, code, text)
+
+
+def _seconds(retry_after: str) -> float | None:
+    """A number of seconds; the date form of Retry-After is not used by SOAP services and is ignored."""
+    return min(float(retry_after), _MAX_RETRY_AFTER) if retry_after.isascii() and retry_after.isdigit() else None

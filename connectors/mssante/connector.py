@@ -1,0 +1,204 @@
+"""MSSanté: carries document mails to professionals (one mail to all of them) and to the patient (one of their own)."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from connectors.mssante.addressing import Addressing, addressing, outcomes, overall
+from connectors.mssante.composition import Composed, Composer, forbidden
+from connectors.mssante.copies import PdfCopies
+from connectors.mssante.pool import SessionPool
+from connectors.mssante.replies import failed
+from connectors.mssante.reports import ReportFolder, Take
+from connectors.mssante.session import Envelope, Session, SessionError, Transaction
+from connectors.mssante.settings import MssanteSettings, Reports
+from connectors.mssante.tls import certificate_end, client_context
+from pfi.engine.connector import CheckResult, Preview, Surroundings
+from pfi.model.decision import Channel
+from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
+from pfi.model.errors import BugError, PfiError, SenderDataError, TransportError
+from pfi.standards.mail.smtp_codes import label_of
+from pfi.standards.pdf.copies import pdf_copies
+
+_LARGE: Final = 64 * 1024
+"""Documents from this size on are composed in a thread: base64, deflate and hashing release the interpreter lock."""
+
+_COUNTED: Final = {
+    OutcomeKind.DELIVERED: ("accepté", "acceptés"),
+    OutcomeKind.NOT_DELIVERED: ("à retenter", "à retenter"),
+    OutcomeKind.REFUSED: ("refusé", "refusés"),
+    OutcomeKind.UNKNOWN: ("sans réponse", "sans réponse"),
+}
+
+
+class MssanteConnector:
+    """Connector of the channels PRO and CIT (`pfi.engine.connector.Connector`)."""
+
+    settings_model = MssanteSettings
+
+    def __init__(self, settings: MssanteSettings, surroundings: Surroundings) -> None:
+        self._settings = settings
+        self._surroundings = surroundings
+        self._composer = Composer(settings, surroundings)
+        self._copies = PdfCopies()
+        self._pool: SessionPool | None = None
+        self._reports = ReportFolder(settings.reports_folder) if settings.reports_folder is not None else None
+
+    async def open(self) -> None:
+        """Loads certificates and secrets. Raises ConfigurationError; contacts nobody."""
+        settings = self._settings
+        tls = client_context(settings, self._surroundings.clock())
+        password = settings.password.read("password") if settings.password is not None else ""
+        self._pool = SessionPool(
+            lambda: Session.open(settings, tls, password), settings.connections, settings.keep_seconds
+        )
+
+    async def close(self) -> None:
+        """Ends kept connections with QUIT."""
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    async def check(self) -> tuple[CheckResult, ...]:
+        """Connects, encrypts, authenticates, leaves: MAIL is never said."""
+        settings = self._settings
+        subject = f"MSSanté {settings.host}:{settings.port}"
+        results = [self._certificate_check()] if settings.client_cert is not None else []
+        try:
+            tls = client_context(settings, self._surroundings.clock())
+            password = settings.password.read("password") if settings.password is not None else ""
+            session = await Session.open(settings, tls, password)
+        except PfiError as error:
+            return (*results, CheckResult(subject, False, f"{error.text} {error.next_step}".strip()))
+        limit = f"{session.size_limit / 1e6:.0f} Mo par courriel" if session.size_limit else "taille non annoncée"
+        results += (
+            CheckResult(subject, True, f"Connecté ({session.tls_version}), boîte acceptée, {limit}."),
+            CheckResult(
+                f"{subject}, accusés de remise",
+                session.reports,
+                "L'opérateur rend compte des remises (DSN)."
+                if session.reports
+                else "L'opérateur n'annonce pas l'extension DSN : ACK_RECEPTION ne pourra dire que l'acceptation par "
+                "l'opérateur. Voir avec lui.",
+            ),
+        )
+        await session.close()
+        return tuple(results)
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """One mail, one SMTP transaction; results for each recipient of `delivery.recipients`."""
+        who = addressing(delivery, self._settings)
+        if forbidden(delivery):
+            return _refused(
+                who, "INS_IN_CDA_NOT_QUALIFIED", "Le CDA porte un matricule INS non qualifié : rien ne part."
+            )
+        if not who.deliverable:
+            return _summary(delivery, who.refused or (failed("510"),))
+        try:
+            pdfs = await self._copies.of(delivery.documents, delivery.created_at)
+            composed = await self._compose(delivery, who, pdfs)
+        except (SenderDataError, BugError) as error:
+            return _refused(who, error.code, error.text)
+        if self._too_large(delivery, len(composed.content)):
+            results = tuple(failed("523", address) for address in who.deliverable)
+            return _summary(delivery, outcomes(who, results), composed)
+        envelope = Envelope(
+            sender=self._settings.mailbox,
+            recipients=who.deliverable,
+            envelope_id=delivery.ids.envelope,
+            notify_success=bool(delivery.orders.ack_reception) or self._settings.reports is Reports.ALWAYS,
+        )
+        if self._pool is None:
+            raise BugError("MSS_NOT_OPEN", "Le connecteur MSSanté n'est pas ouvert.")
+        try:
+            transaction = await self._pool.submit(envelope, composed.content)
+        except SessionError as error:
+            results = tuple(
+                RecipientOutcome(address, OutcomeKind.NOT_DELIVERED, error.code, error.text)
+                for address in who.deliverable
+            )
+            outcome = _summary(delivery, outcomes(who, results), composed)
+            text = f"{error.text} {error.next_step}".strip()
+            return replace(outcome, code=error.code, text=text, stop_destination=error.stop)
+        expected = transaction.reports and envelope.notify_success and self._reports is not None
+        return _summary(delivery, outcomes(who, transaction.outcomes), composed, transaction, reports_expected=expected)
+
+    async def collect_reports(self, take: Take) -> int:
+        """Reads the notifications that arrived; 0 when no folder is configured for them."""
+        if self._reports is None:
+            return 0
+        try:
+            return await self._reports.collect(take)
+        except OSError as error:
+            raise TransportError(
+                "MSS_REPORTS_UNREADABLE",
+                f"Dossier des accusés de remise illisible ({error.strerror}).",
+                "Vérifier « reports_folder » et ses droits.",
+            ) from None
+
+    async def resolve(self, delivery: Delivery) -> Outcome:
+        """Sends the same bytes again, Message-ID included: receivers recognise the mail (MSSanté digest §6)."""
+        outcome = await self.send(delivery)
+        note = "Envoi précédent sans réponse : même courriel renvoyé, avec le même Message-ID."
+        return replace(outcome, warnings=(*outcome.warnings, note))
+
+    def preview(self, delivery: Delivery) -> Preview:
+        """The mail that `send` would submit, whether or not it would be accepted."""
+        who = addressing(delivery, self._settings)
+        pdfs = pdf_copies(delivery.documents, delivery.created_at)
+        return Preview("eml", self._composer.compose(delivery, who.shown, pdfs).content)
+
+    async def _compose(self, delivery: Delivery, who: Addressing, pdfs: Sequence[bytes]) -> Composed:
+        if sum(document.size for document in delivery.documents) < _LARGE:
+            return self._composer.compose(delivery, who.shown, pdfs)
+        return await asyncio.to_thread(self._composer.compose, delivery, who.shown, pdfs)
+
+    def _too_large(self, delivery: Delivery, size: int) -> bool:
+        settings = self._settings
+        limit = settings.max_bytes_patient if delivery.channel is Channel.CIT else settings.max_bytes
+        return limit is not None and size > limit
+
+    def _certificate_check(self) -> CheckResult:
+        try:
+            end = certificate_end(self._settings, self._surroundings.clock())
+        except PfiError as error:
+            return CheckResult("MSSanté, certificat client", False, f"{error.text} {error.next_step}".strip())
+        return CheckResult("MSSanté, certificat client", True, f"Valable jusqu'au {end:%d/%m/%Y}.")
+
+
+def _refused(who: Addressing, code: str, text: str) -> Outcome:
+    """Nothing may or can leave; each recipient gets the code of a permanent failure."""
+    results = tuple(failed("554", given) for given, _checked in who.served)
+    return Outcome(OutcomeKind.REFUSED, code, text, (*results, *who.refused))
+
+
+def _summary(
+    delivery: Delivery,
+    results: Sequence[RecipientOutcome],
+    composed: Composed | None = None,
+    transaction: Transaction | None = None,
+    *,
+    reports_expected: bool = False,
+) -> Outcome:
+    """One outcome for the mail: the code is the one of the first recipient that is the reason for it."""
+    kind = overall(results)
+    code = next((result.code for result in results if result.kind is kind), "")
+    if len({(result.kind, result.code) for result in results}) == 1:
+        text = results[0].text or "Courriel accepté par l'opérateur."
+    else:
+        counts = [
+            f"{count} {words[count > 1]}"
+            for each, words in _COUNTED.items()
+            if (count := sum(result.kind is each for result in results))
+        ]
+        text = f"{len(results)} destinataires : {', '.join(counts)}." + (f" {label_of(code)}." if code else "")
+    evidence = {"envelope": delivery.ids.envelope}
+    if composed is not None:
+        evidence |= {"message_id": composed.message_id, "size": str(len(composed.content))}
+    if transaction is not None:
+        evidence |= {"dsn": "expected" if reports_expected else "none"}
+        if transaction.reply:
+            evidence["reply"] = transaction.reply
+    warnings = (*(composed.warnings if composed else ()), *(transaction.warnings if transaction else ()))
+    return Outcome(kind, code, text, tuple(results), warnings=warnings, evidence=evidence)

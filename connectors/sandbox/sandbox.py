@@ -1,0 +1,169 @@
+"""The whole sandbox: starts and stops every service together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from connectors.sandbox.certificates import LEGAL_ENTITY, Certificates
+from connectors.sandbox.control import ControlServer
+from connectors.sandbox.dmp.patients import DmpState
+from connectors.sandbox.dmp.server import BASE, DmpServer
+from connectors.sandbox.dpi import DpiServer
+from connectors.sandbox.faults import FaultBook
+from connectors.sandbox.light import DmpSink, SmtpSink
+from connectors.sandbox.operator.mailboxes import APPLICATION_MAILBOX, MailboxState
+from connectors.sandbox.operator.server import OperatorServer
+from pfi.model.clock import Clock, system_clock
+
+STRUCTURE: Final = "1990000025"
+"""Struct_IdNat of the invented geographic entity: `1` and a FINESS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Ports to listen on; 0 = any free one."""
+
+    dmp: int = 0
+    smtp: int = 0
+    dpi: int = 0
+    dpi_tls: int = 0
+    control: int = 0
+
+
+class Sandbox:
+    """DMP, MSSanté operator, DPI and control endpoint on loopback; `async with Sandbox(directory) as sandbox`.
+
+    Everything it writes is under `directory` (certificates, documents, mailboxes). `light=True` replaces the DMP and
+    the operator by sinks that accept everything, for benchmarks; `dmp` and `operator` then stay idle. `homologation` is
+    the only LPS_ID_HOMOLOGATION_DMP accepted (`None` = any).
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        ports: Ports = Ports(),
+        light: bool = False,
+        clock: Clock = system_clock,
+        homologation: str | None = None,
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory.resolve()
+        self.light = light
+        self.faults = FaultBook()
+        self.certificates = Certificates(self.directory / "certificates", clock=clock)
+        self.dmp = DmpServer(
+            self.directory / "dmp", self.certificates, self.faults, clock=clock, homologation=homologation
+        )
+        self.operator = OperatorServer(self.directory / "mailboxes", self.certificates, self.faults, clock=clock)
+        self.dpi = DpiServer(self.certificates, self.faults, clock=clock)
+        self.control = ControlServer(self.faults, self.state, self._put_patient, self._put_mailbox)
+        self.dmp_sink = DmpSink()
+        self.smtp_sink = SmtpSink()
+        self._ports = ports
+
+    async def start(self) -> None:
+        """Binds everything; raises OSError when a port is taken."""
+        if self.light:
+            await self.dmp_sink.start(self.certificates, self._ports.dmp)
+            await self.smtp_sink.start(self.certificates, self._ports.smtp)
+        else:
+            await self.dmp.start(self._ports.dmp)
+            await self.operator.start(self._ports.smtp)
+        await self.dpi.start(self._ports.dpi, self._ports.dpi_tls)
+        await self.control.start(self._ports.control)
+
+    async def stop(self) -> None:
+        for service in (self.control, self.dpi, self.operator, self.dmp, self.smtp_sink, self.dmp_sink):
+            await service.stop()
+
+    async def __aenter__(self) -> "Sandbox":
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def dmp_port(self) -> int:
+        return self.dmp_sink.port if self.light else self.dmp.port
+
+    @property
+    def smtp_port(self) -> int:
+        return self.smtp_sink.port if self.light else self.operator.port
+
+    def configuration(self) -> dict[str, Any]:
+        """Settings by which an engine reaches this sandbox: one block a service, plain values only."""
+        base = f"https://localhost:{self.dmp_port}{BASE}"
+        files = self.certificates
+        ca = str(files.ca)
+        return {
+            "dmp": {
+                "urls": {name: f"{base}/{name}" for name in ("repository", "registry", "patients")},
+                "tls": {"certificate": str(files.auth_cli.certificate), "key": str(files.auth_cli.key), "ca": ca},
+                "signing": {"certificate": str(files.sign.certificate), "key": str(files.sign.key)},
+                "structure": {"identifier": STRUCTURE, "name": "CH DU BAC A SABLE", "sector": "SA01"},
+                "source_oid": "1.2.250.1.999.7",
+                "responsible": {"identifier": f"3{STRUCTURE[1:]}/PFI", "family": "PFI", "given": "Automate"},
+                "product": {"homologation": "BAC-A-SABLE"},
+                "environment": "test",
+            },
+            "mssante": {
+                "host": "localhost",
+                "port": self.smtp_port,
+                "tls": "starttls",
+                "ca_bundle": ca,
+                "client_cert": str(files.mssante.certificate),
+                "client_key": str(files.mssante.key),
+                "mailbox": APPLICATION_MAILBOX,
+                "nil": "BAC-A-SABLE",
+                "reports_folder": str(self.operator.mailboxes.folder(APPLICATION_MAILBOX)),
+                "source_oid": "1.2.250.1.999.7",
+            },
+            "dpi": {
+                "host": "127.0.0.1",
+                "port": self.dpi.port,
+                "tls_port": self.dpi.tls_port,
+                "ca": ca,
+                "client_certificate": str(files.auth_cli.certificate),
+                "client_key": str(files.auth_cli.key),
+            },
+            "control": {"url": self.control.url},
+            "legal_entity": LEGAL_ENTITY,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """What arrived so far, without any content."""
+        if self.light:
+            return {
+                "light": True,
+                "dmp_requests": self.dmp_sink.taken,
+                "mails": self.smtp_sink.taken,
+                "zams": len(self.dpi.zams),
+            }
+        return {
+            "light": False,
+            "documents": [document.summary() for document in self.dmp.documents()],
+            "dmp_calls": [{"transaction": call.transaction, "verdict": call.verdict} for call in self.dmp.calls],
+            "mails": [mail.summary() for mail in self.operator.mails],
+            "mail_refusals": list(self.operator.refusals),
+            "mailboxes": {
+                address: len(self.operator.mailboxes.messages(address))
+                for address in self.operator.mailboxes.addresses()
+            },
+            "zams": [zam.summary() for zam in self.dpi.zams],
+            "zam_refusals": list(self.dpi.refusals),
+        }
+
+    def _put_patient(self, matricule: str, state: str) -> None:
+        self.dmp.put_patient(matricule, DmpState(state))
+
+    def _put_mailbox(self, address: str, state: str) -> None:
+        self.operator.mailboxes.create(address, MailboxState(state))

@@ -1,0 +1,145 @@
+"""TD0.2 (DMP digest §1.4)."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from lxml import etree
+
+from connectors.dmp.existence import (
+    Existence,
+    ExistenceAnswer,
+    ExistenceCache,
+    existence_request,
+    read_existence,
+)
+from connectors.dmp.transport import Reply
+from pfi.model.delivery import Outcome, OutcomeKind
+from pfi.model.patient import Ins, Patient, Traits
+from tests.unit.dmp.given import NOW, PATIENT, RESOURCE_ID, known_caller, settings, wire
+from tests.unit.dmp.test_answers import MESSAGE, envelope
+from tests.unit.dmp.test_soap import fault
+from tests.unit.xds.documents import INS_OID, MATRICULE
+
+H = "{urn:hl7-org:v3}"
+INS = Ins(MATRICULE, INS_OID)
+
+
+def answer(type_code: str, detail: str = "", patient: str = "") -> bytes:
+    details = f'<acknowledgementDetail><code code="{detail}"/></acknowledgementDetail>' if detail else ""
+    return envelope(
+        f'<PRPA_IN201308UV02 xmlns="urn:hl7-org:v3"><acknowledgement><typeCode code="{type_code}"/>{details}'
+        f"</acknowledgement><controlActProcess>{patient}</controlActProcess></PRPA_IN201308UV02>"
+    )
+
+
+def person(status: str = "active", family: str = "Pat Trois", birth: str = "19790328") -> str:
+    return (
+        f'<subject><patient><statusCode code="{status}"/><patientPerson><name><family>{family}</family></name>'
+        f'<birthTime value="{birth}"/></patientPerson></patient></subject>'
+    )
+
+
+def read(content: bytes, patient: Patient = PATIENT) -> ExistenceAnswer | Outcome:
+    return read_existence(Reply(200, "application/soap+xml", content), MESSAGE, patient)
+
+
+def test_the_question_names_the_ins_and_the_reason() -> None:
+    request = existence_request(INS, known_caller(), RESOURCE_ID, settings(), wire(), now=NOW, query_id="q-1")
+    body = etree.fromstring(request.body).find(f".//{H}PRPA_IN201307UV02")
+    assert body is not None
+    value = body.find(f".//{H}patientIdentifier/{H}value")
+    assert value is not None
+    assert (value.get("root"), value.get("extension")) == (INS_OID, MATRICULE)
+    reason, processing = body.find(f".//{H}reasonCode"), body.find(f"{H}processingCode")
+    assert reason is not None
+    assert processing is not None
+    assert reason.get("code") == "TEST_EXST"
+    assert processing.get("code") == "D"
+    assert 'action="urn:hl7-org:v3:PRPA_IN201307UV02"' in request.content_type
+
+
+@pytest.mark.parametrize(
+    "content", [answer("AA", "DMPFound", person()), answer("AA", "DMPFound"), answer("AA", "", person())]
+)
+def test_an_active_dmp_may_be_fed(content: bytes) -> None:
+    found = read(content)
+    assert isinstance(found, ExistenceAnswer)
+    assert found.existence is Existence.ACTIVE
+    assert found.refusal() is None
+
+
+@pytest.mark.parametrize(
+    ("content", "existence", "code"),
+    [
+        (answer("AE", "DMPClosed"), Existence.CLOSED, "DMPClosed"),
+        (answer("AA", "DMPClosed", person()), Existence.CLOSED, "DMPClosed"),
+        (answer("AA", "DMPFound", person("terminated")), Existence.CLOSED, "DMP_CLOSED"),
+        (answer("AA"), Existence.ABSENT, "DMP_NOT_FOUND"),
+        (answer("AE", "XDSUnknownPatientId"), Existence.ABSENT, "DMP_NOT_FOUND"),
+        (answer("AE", "204"), Existence.ABSENT, "DMP_NOT_FOUND"),
+        (answer("AA", "DMPFound", person(family="DURAND")), Existence.OTHER_PERSON, "DMP_TRAITS_MISMATCH"),
+        (answer("AA", "DMPFound", person(birth="19790329")), Existence.OTHER_PERSON, "DMP_TRAITS_MISMATCH"),
+    ],
+)
+def test_any_other_dmp_may_not(content: bytes, existence: Existence, code: str) -> None:
+    found = read(content)
+    assert isinstance(found, ExistenceAnswer)
+    assert found.existence is existence
+    refusal = found.refusal()
+    assert refusal is not None
+    assert (refusal.kind, refusal.code) == (OutcomeKind.REFUSED, code)
+
+
+def test_a_birth_date_known_by_year_only_is_not_a_mismatch() -> None:
+    found = read(answer("AA", "DMPFound", person(birth="1979")))
+    assert isinstance(found, ExistenceAnswer)
+    assert found.existence is Existence.ACTIVE
+
+
+def test_the_used_name_may_answer_for_the_birth_name() -> None:
+    married = replace(PATIENT, traits=Traits(birth_name="AUTRE", used_name="PAT-TROIS", birth_date="19790328"))
+    found = read(answer("AA", "DMPFound", person()), married)
+    assert isinstance(found, ExistenceAnswer)
+    assert found.existence is Existence.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "code"),
+    [
+        (answer("AE", "XDSRegistryBusy"), OutcomeKind.NOT_DELIVERED, "XDSRegistryBusy"),
+        (answer("AE", "DMPSomethingNew"), OutcomeKind.REFUSED, "DMPSomethingNew"),
+        (answer("AE"), OutcomeKind.REFUSED, "DMP_EXISTENCE_REFUSED"),
+        (envelope("<x/>"), OutcomeKind.NOT_DELIVERED, "DMP_ANSWER_UNREADABLE"),
+        (fault("Sender", "DMPInvalidCertificate"), OutcomeKind.NOT_DELIVERED, "DMPInvalidCertificate"),
+    ],
+)
+def test_an_error_says_nothing_of_the_dmp(content: bytes, kind: OutcomeKind, code: str) -> None:
+    found = read(content)
+    assert isinstance(found, Outcome)
+    assert (found.kind, found.code) == (kind, code)
+
+
+def test_an_answer_is_remembered_for_a_while() -> None:
+    cache = ExistenceCache(60, 10)
+    active = ExistenceAnswer(Existence.ACTIVE, "DMPFound")
+    cache.put(INS, active, NOW)
+    assert cache.get(INS, NOW + timedelta(seconds=59)) == active
+    assert cache.get(INS, NOW + timedelta(seconds=60)) is None
+    assert cache.get(Ins(MATRICULE, "1.2.250.1.213.1.4.8"), NOW) is None
+
+
+def test_the_cache_is_bounded_and_can_forget() -> None:
+    cache = ExistenceCache(60, 2)
+    active = ExistenceAnswer(Existence.ACTIVE, "")
+    for number in range(3):
+        cache.put(Ins(str(number), INS_OID), active, NOW)
+    assert [cache.get(Ins(str(number), INS_OID), NOW) for number in range(3)] == [None, active, active]
+    cache.forget(Ins("2", INS_OID))
+    assert cache.get(Ins("2", INS_OID), NOW) is None
+
+
+def test_an_identity_alert_is_never_remembered() -> None:
+    cache = ExistenceCache(60, 2)
+    cache.put(INS, ExistenceAnswer(Existence.OTHER_PERSON, ""), NOW)
+    assert cache.get(INS, NOW) is None

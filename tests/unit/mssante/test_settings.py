@@ -1,0 +1,50 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from connectors.mssante.settings import Secret
+from pfi.model.errors import ConfigurationError
+from tests.unit.mssante.material import settings
+
+
+def test_the_user_is_the_mailbox_unless_told_otherwise() -> None:
+    assert settings().user == "pfi.app@ch-exemple.mssante.fr"
+    assert settings(username="pfi").user == "pfi"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"mailbox": "pas une adresse"}, "adresse"),
+        ({"nil": ""}, "nil"),
+        ({"nil": "deux mots"}, "ASCII"),
+        ({"ehlo_name": "a\r\nMAIL FROM:<x@y>"}, "ASCII"),
+        ({"source_oid": "1.02.3"}, "source_oid"),
+        ({"sasl": "plain"}, "password"),
+        ({"sasl": "external", "client_cert": None}, "client_cert"),
+        ({"client_cert": None, "client_key": "k", "sasl": "plain", "password": {"env": "A"}}, "client_key"),
+        ({"password": {}}, "env"),
+        ({"password": {"env": "A", "file": "b"}}, "env"),
+        ({"motdepasse": "x"}, "motdepasse"),
+        ({"tls": "none"}, "tls"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        settings(**changes)
+
+
+def test_a_secret_comes_from_a_variable_or_a_file_and_is_never_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_SECRET", "de la variable")
+    assert Secret(env="TEST_SECRET").read("password") == "de la variable"
+    file = tmp_path / "secret"
+    file.write_text("du fichier\n", encoding="utf-8")
+    assert Secret(file=file).read("password") == "du fichier"
+    file.write_text("\n", encoding="utf-8")
+    for missing in (Secret(file=file), Secret(env="TEST_SECRET_ABSENT"), Secret(file=tmp_path / "none")):
+        with pytest.raises(ConfigurationError, match="password"):
+            missing.read("password")
