@@ -1,0 +1,244 @@
+"""`pfi messages`, `pfi show`, `pfi replay`: what was received, what became of it, and trying again."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from pfi.cli.options import config_option, json_option
+from pfi.cli.outcomes import ACTIONS, STATES, state_text
+from pfi.engine.configuration import Configuration
+from pfi.engine.journal import MessageFilter, MessageView
+from pfi.engine.runner import Desk, open_desk
+from pfi.model.errors import SenderDataError
+
+Result = TypeVar("Result")
+
+_KINDS = {
+    "request": "demande",
+    "patient_event": "patient",
+    "ignored": "ignoré",
+    "refused": "refusé",
+    "unreadable": "illisible",
+}
+_CHANNELS = {"DMP": "DMP", "PRO": "MSSanté professionnels", "CIT": "MSSanté citoyenne"}
+
+
+def _at_desk(config_path: Path, work: Callable[[Desk], Awaitable[Result]]) -> Result:
+    async def run() -> Result:
+        async with open_desk(Configuration.read(config_path)) as desk:
+            return await work(desk)
+
+    return asyncio.run(run())
+
+
+def _dump(value: object) -> None:
+    click.echo(orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2).decode())
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+@click.command(short_help="Liste les messages reçus.")
+@config_option
+@click.option("--state", type=click.Choice(list(STATES)), help="Dont une livraison est dans cet état.")
+@click.option("--sender", help="De cet émetteur.")
+@click.option("--control-id", help="De cet identifiant (MSH-10).")
+@click.option("--kind", type=click.Choice(list(_KINDS)), help="De ce genre.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Reçus depuis (UTC).")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="Nombre de lignes.")
+@json_option
+def messages(
+    config_path: Path,
+    state: str | None,
+    sender: str | None,
+    control_id: str | None,
+    kind: str | None,
+    since: datetime | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Liste les messages reçus, les plus récents d'abord."""
+    wanted = MessageFilter(
+        since=since.replace(tzinfo=UTC) if since else None,
+        sender=sender,
+        kind=kind,
+        control_id=control_id,
+        state=state,
+        limit=limit,
+    )
+    lines = _at_desk(config_path, lambda desk: desk.journal.messages(wanted))
+    if as_json:
+        _dump([{name: getattr(line, name) for name in line.__dataclass_fields__} for line in lines])
+        return
+    table = Table("N°", "Reçu (UTC)", "Émetteur", "MSH-10", "Type", "Genre", "ACK", "Livraisons")
+    for line in lines:
+        deliveries = ", ".join(f"{channel} {state_text(each)}" for channel, each, _code in line.deliveries)
+        table.add_row(
+            str(line.id),
+            f"{line.received_at:%Y-%m-%d %H:%M:%S}",
+            line.sender,
+            line.control_id,
+            line.message_type,
+            _KINDS[line.kind],
+            line.ack_code or "-",
+            deliveries or "-",
+        )
+    Console().print(table)
+
+
+@click.command(short_help="Montre tout ce qui est advenu d'un message.")
+@click.argument("message_id", type=int, metavar="NUMÉRO")
+@config_option
+@click.option("--raw", is_flag=True, help="Écrit les octets reçus, tels quels, sur la sortie standard.")
+@json_option
+def show(message_id: int, config_path: Path, raw: bool, as_json: bool) -> None:
+    """Montre le message NUMÉRO : constats, décisions et raisons, livraisons, essais, accusés, événements."""
+    if raw:
+        body = _at_desk(config_path, lambda desk: desk.journal.body(message_id))
+        if body is None:
+            raise _unknown(message_id)
+        sys.stdout.buffer.write(body)
+        return
+    view = _at_desk(config_path, lambda desk: desk.journal.message(message_id))
+    if view is None:
+        raise _unknown(message_id)
+    if as_json:
+        _dump({name: getattr(view, name) for name in view.__dataclass_fields__})
+    else:
+        _print(Console(), view)
+
+
+@click.command(short_help="Retente ce qui n'est pas parti d'un message.")
+@click.argument("message_id", type=int, metavar="NUMÉRO")
+@config_option
+@json_option
+def replay(message_id: int, config_path: Path, as_json: bool) -> None:
+    """Relit le message NUMÉRO avec les règles et l'état du patient d'aujourd'hui, et retente ce qui n'est pas parti.
+
+    Ce qui est déjà remis ne repart jamais. Le travail est fait par les moteurs en marche.
+    """
+    report = _at_desk(config_path, lambda desk: desk.replay.replay(message_id))
+    if as_json:
+        _dump({name: getattr(report, name) for name in report.__dataclass_fields__})
+    else:
+        click.echo(report.text)
+        for count, text in (
+            (len(report.reopened), "livraison(s) retentée(s)"),
+            (len(report.released), "livraison(s) débloquée(s)"),
+            (len(report.created), "livraison(s) nouvelle(s)"),
+            (len(report.untouched), "livraison(s) laissée(s) telle(s) quelle(s)"),
+        ):
+            if count:
+                click.echo(f"  {count} {text}")
+    sys.exit(0 if report.done else 1)
+
+
+def _unknown(message_id: int) -> SenderDataError:
+    return SenderDataError(
+        "MESSAGE_UNKNOWN",
+        f"Aucun message n° {message_id} (ou son contenu a été purgé).",
+        "Voir « pfi messages ».",
+    )
+
+
+def _print(console: Console, view: MessageView) -> None:
+    message = view.message
+    console.rule(f"Message {message['id']}")
+    console.print(
+        f"{_KINDS[message['kind']]} de [bold]{message['sender']}[/] par {message['listener']}, "
+        f"MSH-10 {message['control_id']}, {message['message_type']}, {message['size']} octets, "
+        f"reçu le {message['received_at']:%Y-%m-%d à %H:%M:%S} UTC, accusé [bold]{message['ack_code'] or 'aucun'}[/]",
+        highlight=False,
+    )
+    for row in view.documents:
+        console.print(
+            f"Document {row['unique_id']} : type {row['type_code']}, {row['level']}, demande {row['request']}, "
+            f"version {row['version'] or '-'}, {row['size']} octets",
+            highlight=False,
+        )
+    _section(console, "Constats", ("Gravité", "Code", "Où", "Constat"), _findings(view))
+    _section(console, "Décisions", ("Canal", "Décision", "Code", "Pourquoi"), _decisions(view))
+    _section(console, "Livraisons", ("Canal", "État", "Essais", "Code", "Texte"), _deliveries(view))
+    _section(console, "Essais", ("Canal", "N°", "Début (UTC)", "Durée", "Résultat", "Code", "Texte"), _attempts(view))
+    _section(console, "Boîtes aux lettres", ("Adresse", "Résultat", "Code", "DSN"), _recipients(view))
+    _section(console, "Accusés métier", ("ZAM", "Réponse", "Boîte", "État", "Essais"), _acks(view))
+    _section(console, "Événements", ("Heure (UTC)", "Événement", "Détail"), _events(view))
+
+
+def _section(console: Console, title: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    if not rows:
+        return
+    table = Table(*headings, title=title, title_justify="left", expand=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _findings(view: MessageView) -> list[tuple[str, ...]]:
+    return [(row["severity"], row["code"], row["location"], row["text"]) for row in view.findings]
+
+
+def _decisions(view: MessageView) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for row in view.decisions:
+        word, colour = ACTIONS[row["action"]]
+        because = "\n".join(f"[bold]{reason['rule']}[/] {reason['text']}" for reason in row["because"])
+        rows.append((_CHANNELS[row["channel"]], f"[{colour}]{word}[/]", row["code"], because))
+    return rows
+
+
+def _deliveries(view: MessageView) -> list[tuple[str, ...]]:
+    return [
+        (_CHANNELS[row["channel"]], state_text(row["state"]), str(row["attempts"]), row["code"], row["text"])
+        for row in view.deliveries
+    ]
+
+
+def _attempts(view: MessageView) -> list[tuple[str, ...]]:
+    channels = {row["id"]: row["channel"] for row in view.deliveries}
+    return [
+        (
+            channels.get(row["delivery_id"], ""),
+            str(row["number"]),
+            f"{row['started_at']:%H:%M:%S.%f}"[:-3],
+            f"{(row['ended_at'] - row['started_at']).total_seconds() * 1000:.0f} ms",
+            row["outcome"],
+            row["code"],
+            row["text"],
+        )
+        for row in view.attempts
+    ]
+
+
+def _recipients(view: MessageView) -> list[tuple[str, ...]]:
+    return [(row["address"], row["outcome"], row["code"], row["dsn"]) for row in view.recipients]
+
+
+def _acks(view: MessageView) -> list[tuple[str, ...]]:
+    return [
+        (
+            row["event"],
+            "Y" if row["success"] else f"N {row['error_code']}",
+            row["mailbox"],
+            state_text(row["state"]),
+            str(row["attempts"]),
+        )
+        for row in view.acks
+    ]
+
+
+def _events(view: MessageView) -> list[tuple[str, ...]]:
+    return [(f"{row['at']:%H:%M:%S}", row["kind"], orjson.dumps(row["detail"]).decode()) for row in view.events]

@@ -1,0 +1,67 @@
+"""The `pfi` command: finds the subcommand, loads only its modules, and turns our errors into two clear lines."""
+
+import gettext
+import importlib
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("LANGUAGE", "fr")
+gettext.bindtextdomain("messages", str(Path(__file__).parent / "locale"))
+
+import click  # noqa: E402  - click binds its translations when it is imported
+
+from pfi import __version__  # noqa: E402
+from pfi.model.errors import PfiError  # noqa: E402
+
+# name -> (module, attribute, one-line help). Modules load when their command runs: `pfi --help` stays instant.
+_COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("pfi.cli.run", "run", "Démarre le moteur."),
+    "check": ("pfi.cli.check", "check", "Vérifie la configuration et joint chaque destination."),
+    "explain": ("pfi.cli.explain", "explain", "Explique ce que deviendrait un message ou un CDA, sans rien envoyer."),
+    "send": ("pfi.cli.send", "send", "Envoie des messages HL7 v2 en MLLP et montre les accusés."),
+    "messages": ("pfi.cli.journal", "messages", "Liste les messages reçus."),
+    "show": ("pfi.cli.journal", "show", "Montre tout ce qui est advenu d'un message."),
+    "replay": ("pfi.cli.journal", "replay", "Retente ce qui n'est pas parti d'un message."),
+    "rules": ("pfi.cli.rules", "rules", "Vérifie et éprouve les règles de routage."),
+    "config": ("pfi.cli.config", "config", "Référence et schéma de la configuration."),
+    "sandbox": ("pfi.cli.sandbox", "sandbox", "Démarre le bac à sable : faux DMP, faux opérateur MSSanté, faux DPI."),
+    "demo": ("pfi.cli.demo", "demo", "Démonstration complète, de bout en bout."),
+    "bench": ("pfi.cli.bench", "bench", "Mesure les performances, en local."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _help = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 - our own table
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commandes"):
+            formatter.write_dl([(name, text) for name, (_module, _attribute, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="pfi")
+def cli() -> None:
+    """PFI, plateforme d'intermédiation : des logiciels de l'hôpital vers le DMP et MSSanté."""
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 it did not work, 2 wrong use or configuration."""
+    try:
+        cli(prog_name="pfi")
+    except PfiError as error:
+        click.secho(f"{error.code} : {error.text}", fg="red", err=True)
+        if error.next_step:
+            click.echo(error.next_step, err=True)
+        sys.exit(2)

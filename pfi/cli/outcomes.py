@@ -1,0 +1,89 @@
+"""French words for what became of a document: shared by `pfi demo`, `pfi messages` and `pfi show`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pfi.engine.journal import MessageView
+
+STATES: Mapping[str, tuple[str, str]] = {
+    "waiting": ("attend le précédent", "yellow"),
+    "queued": ("à retenter", "yellow"),
+    "in_flight": ("en cours", "yellow"),
+    "unknown": ("incertain, à vérifier", "yellow"),
+    "held": ("en attente", "yellow"),
+    "delivered": ("remis", "green"),
+    "refused": ("refusé", "red"),
+    "failed": ("abandonné", "red"),
+    "cancelled": ("annulé", "dim"),
+}
+ACTIONS: Mapping[str, tuple[str, str]] = {
+    "send": ("à envoyer", "yellow"),
+    "hold": ("en attente", "yellow"),
+    "deny": ("non envoyé", "red"),
+    "void": ("sans objet", "dim"),
+}
+
+
+def state_text(state: str) -> str:
+    """A delivery state as coloured French."""
+    word, colour = STATES[state]
+    return f"[{colour}]{word}[/]"
+
+
+def channel_cell(view: MessageView, channel: str) -> str:
+    """One cell: state, number of attempts, reason."""
+    delivery = next((row for row in view.deliveries if row["channel"] == channel), None)
+    decision = _last_decision(view, channel)
+    if delivery is None or delivery["state"] == "held":
+        return _decided(decision)
+    text = state_text(delivery["state"])
+    if delivery["attempts"] > 1:
+        text += f" ({delivery['attempts']} essais)"
+    if delivery["state"] != "delivered":
+        text += f"\n{delivery['code']} {delivery['text']}".rstrip()
+    refused = [
+        row
+        for row in view.recipients
+        if row["delivery_id"] == delivery["id"] and row["outcome"] in ("refused", "failed")
+    ]
+    served = [row for row in view.recipients if row["delivery_id"] == delivery["id"] and row["outcome"] == "delivered"]
+    if refused and served:
+        text += f"\n{len(served)} boîte(s) servie(s), {len(refused)} refusée(s)"
+    return text
+
+
+def _last_decision(view: MessageView, channel: str) -> Mapping[str, Any] | None:
+    found = [row for row in view.decisions if row["channel"] == channel]
+    return max(found, key=lambda row: (row["run"], -row["position"])) if found else None
+
+
+def _decided(decision: Mapping[str, Any] | None) -> str:
+    if decision is None:
+        return "[dim]-[/]"
+    if decision["code"] == "ORDER_NO":
+        return "[dim]non demandé[/]"
+    word, colour = ACTIONS[decision["action"]]
+    because = decision["because"]
+    reason = next((each for each in because if each["rule"] == decision["code"]), None) or next(
+        (each for each in because if each["rule"].startswith("E")), None
+    )
+    text = f"[{colour}]{word}[/] {decision['code']}"
+    return f"{text}\n{reason['text']}" if reason else text
+
+
+def acknowledgments(view: MessageView) -> str:
+    """The business acknowledgments of a message, one a line."""
+    lines = []
+    for row in view.acks:
+        good = "[green]Y[/]" if row["success"] else f"[red]N[/] {row['error_code']}"
+        word, _colour = STATES[row["state"]]
+        lines.append(f"{row['event']} {good}" + ("" if row["state"] == "delivered" else f" ({word})"))
+    return "\n".join(lines) or "[dim]-[/]"
+
+
+def patient_events(view: MessageView) -> str:
+    """What an ADT message or a refused message did."""
+    if view.message["kind"] == "patient_event":
+        return "état du patient mis à jour"
+    errors = [row for row in view.findings if row["severity"] == "error"]
+    return "\n".join(f"{row['code']} {row['text']}" for row in errors) or "[dim]-[/]"

@@ -1,0 +1,61 @@
+"""`pfi sandbox`: strict mock services for integrators, in a process of their own."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+import uvloop
+
+
+@click.command(short_help="Démarre le bac à sable : faux DMP, faux opérateur MSSanté, faux DPI.")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out/bac-a-sable"),
+    show_default=True,
+    help="Certificats, documents et courriels reçus.",
+)
+@click.option(
+    "--patients",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Fichier YAML des patients du DMP (voir samples/patients.yaml).",
+)
+@click.option(
+    "--domain",
+    "domains",
+    multiple=True,
+    help="Domaine de messagerie où toute boîte existe, sauf celles qui commencent par « inconnu » (répétable).",
+)
+@click.option("--dmp-port", default=0, help="Port du DMP (0 = au choix du système).")
+@click.option("--smtp-port", default=0, help="Port de l'opérateur MSSanté.")
+@click.option("--dpi-port", default=0, help="Port du DPI (MLLP).")
+@click.option("--dpi-tls-port", default=0, help="Port du DPI (MLLP sur TLS).")
+@click.option("--control-port", default=0, help="Port de pilotage (pannes, état), en HTTP local.")
+@click.option("--light", is_flag=True, help="Puits rapides qui acceptent tout, pour les mesures.")
+@click.option("--json", "as_json", is_flag=True, help="Une ligne de JSON quand tout est prêt.")
+def sandbox(
+    directory: Path,
+    patients: Path | None,
+    domains: tuple[str, ...],
+    dmp_port: int,
+    smtp_port: int,
+    dpi_port: int,
+    dpi_tls_port: int,
+    control_port: int,
+    light: bool,
+    as_json: bool,
+) -> None:
+    """Démarre un faux DMP, un faux opérateur MSSanté et un faux DPI, aussi stricts que les vrais, jusqu'à Ctrl-C."""
+    try:
+        from connectors.sandbox.__main__ import serve
+        from connectors.sandbox.sandbox import Ports, Sandbox
+    except ModuleNotFoundError as error:
+        click.secho(f"Le bac à sable n'est pas installé ({error.name} manque).", fg="red", err=True)
+        click.echo("Installer l'extra « sandbox » : pip install 'pfi[sandbox]'.", err=True)
+        sys.exit(2)
+    ports = Ports(dmp_port, smtp_port, dpi_port, dpi_tls_port, control_port)
+    service = Sandbox(directory, ports=ports, light=light)
+    # aiosmtpd upgrades connections with asyncio's own TLS: only the sinks run on uvloop.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if light else None) as runner:
+        runner.run(serve(service, as_json=as_json, patients=patients, domains=domains))

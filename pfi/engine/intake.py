@@ -1,0 +1,411 @@
+"""Taking messages: read, conclude, store everything in one durable transaction, and only then answer.
+
+Acknowledged means stored: the answer is made of the bytes that the transaction committed. What cannot be read is stored
+too, with its reason; what cannot be stored is answered AR, "come again" (hl7v2 digest §4.1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pfi.engine import reporting
+from pfi.engine.connector import Answer, Peer
+from pfi.engine.context import Context
+from pfi.engine.delivery import Claim, lineage_of
+from pfi.engine.interpretation import (
+    Conclusion,
+    Interpretation,
+    Kind,
+    Planned,
+    acknowledgment,
+    conclude,
+    patient_keys,
+    plan,
+)
+from pfi.engine.logs import get_logger
+from pfi.engine.outbox import Outbox
+from pfi.engine.processing import Processing
+from pfi.engine.reading import Reader
+from pfi.engine.settings import HoldSettings
+from pfi.identity.state import apply as apply_event
+from pfi.model.acknowledgment import AckCode, AckError, TechnicalAck
+from pfi.model.adt import PatientEvent
+from pfi.model.decision import Action
+from pfi.model.errors import SenderDataError
+from pfi.model.finding import Finding, Severity
+from pfi.model.patient import Patient
+from pfi.model.profile import SameControlId, SenderProfile
+from pfi.model.submission import MessageHeader, Request, Submission
+from pfi.standards.hl7v2.ack import write_ack
+from pfi.standards.hl7v2.header import read_header
+from pfi.standards.hl7v2.tokenizer import parse
+from pfi.store import messages, patients, queue
+from pfi.store.database import POISON_ERRORS, STORE_ERRORS, Connection
+from pfi.store.deliveries import Runnable
+from pfi.store.messages import Accepted, Known, NewDelivery, NewDocument, NewMessage
+from pfi.store.patients import PatientKeys
+from pfi.store.states import DeliveryState
+
+_LOG = get_logger("intake")
+_HEAD_BYTES = 4096
+_COME_AGAIN = "Message non enregistré : réessayez plus tard."
+
+_REUSED = Finding(
+    "CONTROL_ID_REUSED",
+    Severity.WARNING,
+    "MSH^1^10",
+    "Cet identifiant de message (MSH-10) a déjà servi pour un autre contenu ; le message est traité comme nouveau.",
+    "hl7v2 digest §4.1",
+)
+_REUSED_REFUSED = replace(
+    _REUSED,
+    severity=Severity.ERROR,
+    text="Cet identifiant de message (MSH-10) a déjà servi pour un autre contenu.",
+    err3="207",
+    err5="906",
+)
+_INTERNAL = Finding(
+    "INTERNAL_ERROR",
+    Severity.ERROR,
+    "MSH",
+    "Défaut interne de la plateforme pendant la lecture ; le message est conservé pour analyse.",
+    err3="207",
+    err5="906",
+)
+_NO_DESTINATION = "Aucune destination n'est configurée pour ce canal (destinations)."
+
+
+class Load:
+    """How many deliveries are unfinished, known to within one round of counting: what back-pressure looks at."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open = 0
+
+    @property
+    def full(self) -> bool:
+        return self._open >= self._limit
+
+    def add(self, deliveries: int) -> None:
+        self._open += deliveries
+
+    async def count(self, connection: Connection) -> None:
+        self._open = await messages.count_open(connection, self._limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One message on its way through intake."""
+
+    raw: bytes
+    digest: bytes
+    peer: Peer
+    received_at: datetime
+    interpretation: Interpretation
+
+    @property
+    def header(self) -> MessageHeader | None:
+        return self.interpretation.header
+
+    @property
+    def sender_key(self) -> str:
+        """First part of the deduplication key: the listener and who the message says it is from."""
+        if self.header is None:
+            return self.peer.listener
+        return "|".join((self.peer.listener, self.header.sending_application, self.header.sending_facility))
+
+
+class EngineIntake:
+    """The engine's side of every source (`pfi.engine.connector.Intake`)."""
+
+    def __init__(
+        self,
+        context: Context,
+        reader: Reader,
+        processing: Processing,
+        outbox: Outbox,
+        keys: PatientKeys,
+        load: Load,
+    ) -> None:
+        self._context = context
+        self._reader = reader
+        self._processing = processing
+        self._outbox = outbox
+        self._keys = keys
+        self._load = load
+
+    async def accept(self, raw: bytes, peer: Peer) -> Answer:
+        """Takes one complete message. Returns after the durable commit, or with AR when nothing was stored."""
+        if self._load.full:
+            _LOG.warning("back_pressure", listener=peer.listener)
+            return self._come_again(_header_of(raw))
+        received_at = self._context.clock()
+        reading = await self._read(raw, peer, received_at)
+        try:
+            return await self._take(reading)
+        except POISON_ERRORS as error:
+            return await self._keep_aside(reading, error)
+        except STORE_ERRORS as error:
+            _LOG.error("store_away", step="accept", listener=peer.listener, error=type(error).__name__)
+            return self._come_again(reading.header)
+        except Exception as error:
+            return await self._keep_aside(reading, error)
+
+    async def refuse(self, head: bytes, peer: Peer, finding: Finding) -> Answer:
+        """Records what could not be taken as a message; answers AE when its MSH can be read, then closes."""
+        received_at = self._context.clock()
+        header = _header_of(head)
+        finding = replace(finding, severity=Severity.ERROR)
+        interpretation = Interpretation(
+            Kind.REFUSED if header else Kind.UNREADABLE, header, SenderProfile(), (finding,)
+        )
+        digest = self._reader.digest(head)
+        reading = _Reading(head, digest, peer, received_at, interpretation)
+        ack = TechnicalAck(AckCode.AE, (AckError(finding.err3 or "207", text=finding.text),))
+        try:
+            return replace(await self._store_plain(reading, Conclusion(ack, (finding,), (), None)), close=True)
+        except STORE_ERRORS as error:
+            _LOG.error("store_away", step="refuse", listener=peer.listener, error=type(error).__name__)
+            return replace(self._come_again(header), close=True)
+
+    async def _read(self, raw: bytes, peer: Peer, received_at: datetime) -> _Reading:
+        try:
+            interpretation, digest = await self._reader.read(raw, peer.listener, received_at)
+        except Exception as error:
+            # A defect of ours in the reading: the message is kept, with its reason, and not asked for again and again.
+            _LOG.error("reading_bug", listener=peer.listener, error=type(error).__name__)
+            header = _header_of(raw)
+            kind = Kind.REFUSED if header else Kind.UNREADABLE
+            interpretation = Interpretation(kind, header, SenderProfile(), (_INTERNAL,))
+            digest = self._reader.digest(raw)
+        return _Reading(raw, digest, peer, received_at, interpretation)
+
+    async def _take(self, reading: _Reading) -> Answer:
+        interpretation = reading.interpretation
+        if interpretation.header is None:
+            refusal = TechnicalAck(AckCode.AE)
+            return await self._store_plain(reading, Conclusion(refusal, interpretation.findings, (), None))
+        known = await self._look_up(reading, interpretation.header)
+        if known.same_message is not None:
+            return await self._repeat(reading, known.same_message, known.same_message_ack)
+        if known.same_control_id:
+            refuse = interpretation.profile.same_control_id is SameControlId.REFUSE
+            extra = _REUSED_REFUSED if refuse else _REUSED
+            interpretation = replace(interpretation, findings=(*interpretation.findings, extra))
+        conclusion = conclude(interpretation, known.state, self._context.rules, reading.received_at)
+        if interpretation.event is not None and conclusion.ack.code is AckCode.AA:
+            return await self._store_event(reading, conclusion, interpretation.event)
+        if conclusion.submission is None or conclusion.ack.code is not AckCode.AA:
+            return await self._store_plain(reading, conclusion)
+        return await self._store_request(reading, conclusion, conclusion.submission)
+
+    async def _look_up(self, reading: _Reading, header: MessageHeader) -> Known:
+        submission = reading.interpretation.submission
+        keys = self._keys.opaque(patient_keys(submission.patient)) if submission else ()
+        async with self._context.database.connection() as connection:
+            return await messages.look_up(connection, reading.sender_key, header.control_id, reading.digest, keys)
+
+    async def _repeat(self, reading: _Reading, message_id: int, ack: bytes | None) -> Answer:
+        """The same message again: the same answer, and nothing else (hl7v2 digest §4.1)."""
+        async with self._context.database.connection() as connection:
+            await messages.add_event(connection, "duplicate", reading.received_at, message_id=message_id)
+        _LOG.info("duplicate", message=message_id, listener=reading.peer.listener)
+        return Answer(ack)
+
+    async def _store_plain(self, reading: _Reading, conclusion: Conclusion) -> Answer:
+        """Stores a message that asks for nothing: refused, ignored or unreadable."""
+        new = self._new_message(reading, conclusion)
+        submission = conclusion.submission
+        async with self._context.database.transaction() as connection:
+            accepted = await messages.accept(
+                connection,
+                new,
+                worker=self._context.worker,
+                documents=await self._documents(connection, submission) if submission else (),
+                findings=conclusion.findings,
+                decisions=conclusion.decisions,
+            )
+        if accepted is None:
+            return await self._raced(reading)
+        self._told(accepted, new, conclusion)
+        return Answer(new.ack, close=new.ack is None)
+
+    async def _store_event(self, reading: _Reading, conclusion: Conclusion, event: PatientEvent) -> Answer:
+        """Stores an ADT message and what it changes of what is known of the patient."""
+        new = self._new_message(reading, conclusion)
+        keys = self._keys.opaque(patient_keys(event.patient))
+        former = [Patient(ins=ins) for ins in event.prior_ins] + [Patient(identifiers=event.prior_identifiers)]
+        prior = self._keys.opaque(key for patient in former for key in patient_keys(patient))
+        async with self._context.database.transaction() as connection:
+            accepted = await messages.accept(connection, new, worker=self._context.worker, findings=conclusion.findings)
+            if accepted is not None:
+                await patients.apply(
+                    connection,
+                    keys,
+                    prior,
+                    lambda state: apply_event(state, event),
+                    self._context.ids.uuid4,
+                    reading.received_at,
+                )
+        if accepted is None:
+            return await self._raced(reading)
+        self._told(accepted, new, conclusion)
+        return Answer(new.ack)
+
+    async def _store_request(self, reading: _Reading, conclusion: Conclusion, submission: Submission) -> Answer:
+        """Stores a request with everything that follows from it, then starts the first attempts."""
+        new = self._new_message(reading, conclusion)
+        hold = self._hold_settings(reading)
+        planned = plan(conclusion, self._context.ids, reading.received_at)
+        tell_held = hold.notify == "at_once"
+        reports = reporting.at_intake(submission, conclusion.decisions, reading.received_at, tell_held=tell_held)
+        acks = self._outbox.write(submission.message, new.sender, reports)
+        async with self._context.database.transaction() as connection:
+            documents = await self._documents(connection, submission)
+            wishes = [self._birth(each, documents[0].lineage, reading, hold) for each in planned]
+            accepted = await messages.accept(
+                connection,
+                new,
+                worker=self._context.worker,
+                documents=documents,
+                findings=conclusion.findings,
+                decisions=conclusion.decisions,
+                deliveries=wishes,
+                acks=acks,
+            )
+            if accepted is not None:
+                await queue.enqueue(connection, [*self._jobs(wishes, accepted), *self._outbox.jobs(acks)])
+        if accepted is None:
+            return await self._raced(reading)
+        self._load.add(len(wishes))
+        self._told(accepted, new, conclusion)
+        self._outbox.start(accepted.id, acks)
+        self._processing.start(
+            [
+                Claim(wish.delivery, accepted.id, new.sender, wish.destination, wish.lineage)
+                for wish in wishes
+                if accepted.states[wish.delivery.id] is DeliveryState.IN_FLIGHT
+            ]
+        )
+        return Answer(new.ack)
+
+    def _birth(self, planned: Planned, lineage: str, reading: _Reading, hold: HoldSettings) -> NewDelivery:
+        delivery, decision = planned.delivery, planned.decision
+        destination = self._context.settings.destination_of(delivery.channel)
+        code = text = ""
+        if decision.action is Action.HOLD:
+            code, text = decision.code, decision.because[0].text if decision.because else ""
+        elif destination is None:
+            code, text = "NO_DESTINATION", _NO_DESTINATION
+        if code or decision.action is Action.HOLD or destination is None:
+            until = reading.received_at + timedelta(days=hold.expiry_days)
+            return NewDelivery(
+                delivery, destination or "", lineage, DeliveryState.HELD, hold_until=until, code=code, text=text
+            )
+        state, due = self._processing.birth(destination)
+        return NewDelivery(delivery, destination, lineage, state, next_try=due)
+
+    def _jobs(self, wishes: Sequence[NewDelivery], accepted: Accepted) -> list[queue.Job]:
+        now = self._context.clock()
+        return [
+            queue.Job.deliver(
+                Runnable(wish.delivery.id, wish.destination, 0),
+                max((wish.next_try or now) - now, timedelta(0)),
+            )
+            for wish in wishes
+            if accepted.states[wish.delivery.id] is DeliveryState.QUEUED
+        ]
+
+    async def _documents(self, connection: Connection, submission: Submission) -> list[NewDocument]:
+        """The documents with their lineage; all renditions of a message share that of the first one."""
+        first = submission.documents[0]
+        replaced = None
+        if (
+            submission.request is not Request.INITIAL
+            and first.header.set_id is None
+            and first.header.replaced is not None
+        ):
+            replaced = await messages.lineage_of(connection, first.header.replaced.xds)
+        lineage = lineage_of(first, submission.request, replaced)
+        return [NewDocument(document, submission.request, lineage) for document in submission.documents]
+
+    def _new_message(self, reading: _Reading, conclusion: Conclusion) -> NewMessage:
+        interpretation, header = reading.interpretation, reading.header
+        ack = acknowledgment(
+            interpretation, conclusion, control_id=self._context.ids.control_id(), now=reading.received_at
+        )
+        kind = interpretation.kind
+        if header is not None and conclusion.ack.code is not AckCode.AA:
+            kind = Kind.REFUSED
+        return NewMessage(
+            received_at=reading.received_at,
+            listener=reading.peer.listener,
+            peer=reading.peer.address,
+            certificate=reading.peer.certificate,
+            sender=interpretation.profile.name,
+            sender_key=reading.sender_key,
+            control_id=header.control_id if header else "",
+            message_type=f"{header.message_code}^{header.trigger_event}" if header else "",
+            body=reading.raw,
+            digest=reading.digest,
+            kind=kind,
+            ack_code=conclusion.ack.code if ack is not None else "",
+            ack=ack,
+        )
+
+    def _hold_settings(self, reading: _Reading) -> HoldSettings:
+        sender = reading.header and self._context.settings.sender_of(reading.header, reading.peer.listener)
+        return sender.hold if sender else HoldSettings()
+
+    async def _raced(self, reading: _Reading) -> Answer:
+        """The same message was committed by another connection between our look-up and our insertion."""
+        header = reading.header
+        if header is None:
+            return Answer(None, close=True)
+        known = await self._look_up(reading, header)
+        if known.same_message is None:
+            return self._come_again(header)
+        return await self._repeat(reading, known.same_message, known.same_message_ack)
+
+    async def _keep_aside(self, reading: _Reading, error: Exception) -> Answer:
+        """A defect of ours: the message is stored as refused, so that it neither blocks its sender nor gets lost."""
+        _LOG.error("intake_bug", listener=reading.peer.listener, error=type(error).__name__)
+        conclusion = Conclusion(
+            TechnicalAck(AckCode.AE, (AckError("207", err5="906", text=_INTERNAL.text),)), (_INTERNAL,), (), None
+        )
+        try:
+            return await self._store_plain(reading, conclusion)
+        except Exception as again:
+            _LOG.error("store_away", step="keep_aside", error=type(again).__name__)
+            return self._come_again(reading.header)
+
+    def _come_again(self, header: MessageHeader | None) -> Answer:
+        if header is None:
+            return Answer(None, close=True)
+        ack = TechnicalAck(AckCode.AR, (AckError("207", text=_COME_AGAIN),))
+        now = self._context.clock()
+        return Answer(write_ack(header, ack, control_id=self._context.ids.control_id(), now=now))
+
+    def _told(self, accepted: Accepted, new: NewMessage, conclusion: Conclusion) -> None:
+        _LOG.info(
+            "accepted",
+            message=accepted.id,
+            listener=new.listener,
+            sender=new.sender,
+            kind=str(new.kind),
+            ack=str(new.ack_code),
+            size=len(new.body),
+            findings=len(conclusion.findings),
+            deliveries={str(key): state.value for key, state in accepted.states.items()},
+        )
+
+
+def _header_of(raw: bytes) -> MessageHeader | None:
+    """The MSH of a message that will not be read further."""
+    try:
+        return read_header(parse(raw[:_HEAD_BYTES]))
+    except SenderDataError:
+        return None
+    except Exception as error:
+        _LOG.error("reading_bug", step="header", error=type(error).__name__)
+        return None

@@ -1,0 +1,378 @@
+"""From bytes to decisions, without a store and without a network.
+
+Intake, `pfi explain` and `pfi rules diff` all call these functions, so that what is explained is what is done:
+
+    interpret   bytes -> what the message says
+    conclude    what it says + what is known of the patient + rules -> acknowledgment, findings, decisions
+    plan        decisions -> deliveries, with the identifiers they will keep
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from pfi.identity import coherence
+from pfi.identity.status import Assessment, assess, with_documents
+from pfi.model.acknowledgment import AckCode, AckError, TechnicalAck
+from pfi.model.adt import PatientEvent
+from pfi.model.clock import IdSource
+from pfi.model.decision import Action, Channel, Decision, Reason
+from pfi.model.delivery import Delivery, DeliveryIds
+from pfi.model.document import Document
+from pfi.model.errors import SenderDataError
+from pfi.model.finding import Finding, Severity, refuses
+from pfi.model.parties import Recipient
+from pfi.model.patient import IdentityStatus, Patient, PatientState
+from pfi.model.profile import SenderProfile
+from pfi.model.submission import DocumentRequest, MessageHeader, Orders, Request, Stay, Submission
+from pfi.routing.decide import decide
+from pfi.routing.rules import RuleBook
+from pfi.standards.cda.checks import check_header
+from pfi.standards.cda.header import read_header as read_cda_header
+from pfi.standards.hl7v2.ack import write_ack
+from pfi.standards.hl7v2.adt import read_adt
+from pfi.standards.hl7v2.header import read_header
+from pfi.standards.hl7v2.request import read_request
+from pfi.standards.hl7v2.tokenizer import UnreadableMessageError, parse
+
+
+class Kind(StrEnum):
+    """What a message turned out to be."""
+
+    REQUEST = "request"
+    PATIENT_EVENT = "patient_event"
+    IGNORED = "ignored"
+    """Sound, but nothing the engine uses (an ADT event of no interest): acknowledged AA."""
+    REFUSED = "refused"
+    UNREADABLE = "unreadable"
+    """No MSH can be read: no acknowledgment is possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """What one message says, before anything is known of the patient."""
+
+    kind: Kind
+    header: MessageHeader | None
+    profile: SenderProfile
+    findings: tuple[Finding, ...]
+    submission: Submission | None = None
+    event: PatientEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What will be done about it. `identity` is `None` when there is no submission."""
+
+    ack: TechnicalAck
+    findings: tuple[Finding, ...]
+    decisions: tuple[Decision, ...]
+    submission: Submission | None
+    identity: Assessment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A delivery and the decision it comes from; `decision.action` is `SEND` or `HOLD`."""
+
+    delivery: Delivery
+    decision: Decision
+
+
+ProfileFor = Callable[[MessageHeader], SenderProfile | None]
+"""Finds the switches of a message's sender; `None` = unknown senders are refused here."""
+
+
+def interpret(raw: bytes, profile_for: ProfileFor, received_at: datetime | None = None) -> Interpretation:
+    """Reads one HL7 v2 message and the CDA documents it carries. Never raises for what the message contains."""
+    try:
+        message = parse(raw)
+    except UnreadableMessageError as error:
+        finding = Finding(error.code, Severity.ERROR, "MSH", error.text, "hl7v2 digest §4.1")
+        return Interpretation(Kind.UNREADABLE, None, SenderProfile(), (finding,))
+    header = read_header(message)
+    profile = profile_for(header)
+    if profile is None:
+        finding = Finding(
+            "UNKNOWN_SENDER",
+            Severity.ERROR,
+            "MSH^1^3",
+            "Émetteur inconnu de cette plateforme : déclarer MSH-3 et MSH-4 dans « senders ».",
+            err3="207",
+            err5="906",
+        )
+        return Interpretation(Kind.REFUSED, header, SenderProfile(), (finding,))
+    if header.message_code == "ADT":
+        adt = read_adt(message)
+        if refuses(adt.findings):
+            return Interpretation(Kind.REFUSED, header, profile, adt.findings)
+        kind = Kind.PATIENT_EVENT if adt.event is not None else Kind.IGNORED
+        return Interpretation(kind, header, profile, adt.findings, event=adt.event)
+    reading = read_request(message, profile)
+    if reading.request is None:
+        return Interpretation(Kind.REFUSED, header, profile, reading.findings)
+    documents, findings = _open_documents(reading.request)
+    findings = (*reading.findings, *findings, *_agreement(reading.request, documents, profile))
+    if refuses(findings) or not documents:
+        submission = _submission(reading.request, documents, received_at) if documents else None
+        return Interpretation(Kind.REFUSED, header, profile, findings, submission)
+    return Interpretation(Kind.REQUEST, header, profile, findings, _submission(reading.request, documents, received_at))
+
+
+def interpret_cda(content: bytes, profile: SenderProfile, received_at: datetime | None = None) -> Interpretation:
+    """Reads a bare CDA document as a message without orders (`request` = F)."""
+    header = MessageHeader("", "", "", "", "CDA", "", "", "", "", "", "")
+    try:
+        cda = read_cda_header(content)
+    except SenderDataError as error:
+        finding = Finding(error.code, Severity.ERROR, "ClinicalDocument", error.text, err3="207", err5="906")
+        return Interpretation(Kind.REFUSED, header, profile, (finding,))
+    submission = Submission(
+        message=header,
+        request=Request.INITIAL,
+        patient=cda.patient,
+        stay=Stay(),
+        orders=Orders(),
+        documents=(Document(content, cda),),
+        received_at=received_at,
+    )
+    return Interpretation(Kind.REQUEST, header, profile, check_header(cda), submission)
+
+
+def patient_keys(patient: Patient) -> tuple[str, ...]:
+    """The keys under which what is known of a patient may be found: the INS first, then local identifiers."""
+    keys = [f"ins:{patient.ins.oid}:{patient.ins.matricule}"] if patient.ins else []
+    keys += [
+        f"local:{identifier.authority_oid or identifier.authority_name}:{identifier.value}"
+        for identifier in patient.identifiers
+        if identifier.type_code == "PI"
+    ]
+    return tuple(keys)
+
+
+def conclude(
+    interpretation: Interpretation,
+    state: PatientState | None,
+    rules: RuleBook,
+    now: datetime,
+) -> Conclusion:
+    """Checks the identity, applies the rules and says what to answer. Pure: same arguments, same result."""
+    submission = interpretation.submission
+    if submission is None:
+        return Conclusion(_acknowledge(interpretation.findings), interpretation.findings, (), None)
+    profile = interpretation.profile
+    identity = assess(submission.patient, state, profile)
+    comparison = _same_patient(submission, identity.status, profile)
+    identity = with_documents(identity, comparison)
+    findings = _each_once((*interpretation.findings, *identity.findings, *comparison))
+    if refuses(findings):
+        decisions = tuple(_refused(submission, findings))
+    else:
+        decisions = decide(submission, state, identity, rules, profile, now)
+    return Conclusion(_acknowledge(findings), findings, decisions, submission, identity)
+
+
+def plan(conclusion: Conclusion, ids: IdSource, now: datetime) -> tuple[Planned, ...]:
+    """One delivery per channel that is sent or held; the renditions of a document (N1, N3) travel together."""
+    submission = conclusion.submission
+    if submission is None or conclusion.identity is None or conclusion.ack.code is not AckCode.AA:
+        return ()
+    qualified = conclusion.identity.status is IdentityStatus.QUALIFIED
+    patient = submission.patient if qualified else replace(submission.patient, ins=None, other_ins=())
+    planned = []
+    for channel in Channel:
+        decision = next((each for each in conclusion.decisions if each.channel is channel), None)
+        if decision is None or decision.action not in (Action.SEND, Action.HOLD):
+            continue
+        delivery = Delivery(
+            id=ids.uuid4(),
+            channel=channel,
+            request=submission.request,
+            documents=submission.documents,
+            patient=patient,
+            qualified=qualified,
+            stay=submission.stay,
+            orders=submission.orders,
+            message=submission.message,
+            sender=submission.sender,
+            recipients=decision.recipients,
+            reply_to=submission.reply_to,
+            body=submission.body_patient if channel is Channel.CIT else submission.body_professional,
+            ids=_delivery_ids(ids),
+            created_at=now,
+        )
+        planned.append(Planned(delivery, decision))
+    return tuple(planned)
+
+
+def acknowledgment(
+    interpretation: Interpretation, conclusion: Conclusion, *, control_id: str, now: datetime
+) -> bytes | None:
+    """The ACK message, without framing; `None` when there is nobody to answer to."""
+    if interpretation.header is None:
+        return None
+    return write_ack(interpretation.header, conclusion.ack, control_id=control_id, now=now)
+
+
+def _open_documents(request: DocumentRequest) -> tuple[tuple[Document, ...], tuple[Finding, ...]]:
+    documents: list[Document] = []
+    findings: list[Finding] = []
+    for received in request.documents:
+        where = f"OBX^{received.obx_set_id}^5"
+        try:
+            header = read_cda_header(received.content)
+        except SenderDataError as error:
+            findings.append(
+                Finding(error.code, Severity.ERROR, where, error.text, "hl7v2 digest §4.1", err3="207", err5="906")
+            )
+            continue
+        documents.append(Document(received.content, header, received.obx_set_id))
+        findings.extend(check_header(header))
+    return tuple(documents), tuple(findings)
+
+
+def _agreement(request: DocumentRequest, documents: tuple[Document, ...], profile: SenderProfile) -> Iterator[Finding]:
+    """What the message announces against what the CDA says (hl7v2 digest §1.6, §1.7, §1.8, §3.1)."""
+    deviation = Severity.ERROR if profile.mode == "strict" else Severity.WARNING
+    for index, document in enumerate(documents):
+        where = f"OBX^{document.obx_set_id}^5"
+        if request.code.code and request.code.code != document.header.code.code:
+            yield Finding(
+                "TYPE_MISMATCH",
+                deviation,
+                "OBR^1^4",
+                "Le type annoncé par OBR-4 n'est pas celui du document CDA, qui fait foi.",
+                "hl7v2 digest §1.6",
+                err3="207",
+                err5="906",
+            )
+        if request.request is Request.REPLACE and document.header.replaced is None:
+            yield Finding(
+                "NOTHING_TO_REPLACE",
+                Severity.ERROR,
+                where,
+                "Remplacement demandé (OBX-11 = C) mais le CDA ne désigne aucun document à remplacer "
+                "(relatedDocument RPLC).",
+                "hl7v2 digest §3.1",
+                err3="207",
+                err5="906",
+            )
+        if index == 0:
+            yield from _announced_ids(request, document, deviation)
+    levels = [document.header.level for document in documents]
+    if len(levels) == 2 and levels[0] == levels[1]:
+        yield Finding(
+            "SAME_LEVEL_TWICE",
+            deviation,
+            f"OBX^{documents[1].obx_set_id}^5",
+            "Les deux documents du message ont le même niveau CDA ; un N1 et un N3 du même document sont attendus.",
+            "hl7v2 digest §1.8",
+            err3="198",
+        )
+    if len({document.unique_id for document in documents}) < len(documents):
+        yield Finding(
+            "SAME_DOCUMENT_TWICE",
+            Severity.ERROR,
+            f"OBX^{documents[-1].obx_set_id}^5",
+            "Les deux documents du message portent le même identifiant.",
+            "hl7v2 digest §1.8",
+            err3="207",
+            err5="906",
+        )
+
+
+def _announced_ids(request: DocumentRequest, document: Document, deviation: Severity) -> Iterator[Finding]:
+    if request.announced_id is not None and not request.announced_id.same_as(document.header.document_id):
+        yield Finding(
+            "DOCUMENT_ID_MISMATCH",
+            deviation,
+            "TXA^1^12",
+            "TXA-12 n'est pas l'identifiant du document CDA, qui fait foi.",
+            "hl7v2 digest §1.7",
+            err3="207",
+            err5="906",
+        )
+    if (
+        request.request is Request.REPLACE
+        and request.announced_parent is not None
+        and document.header.replaced is not None
+        and not request.announced_parent.same_as(document.header.replaced)
+    ):
+        yield Finding(
+            "PARENT_ID_MISMATCH",
+            deviation,
+            "TXA^1^13",
+            "TXA-13 n'est pas le document que le CDA remplace ; le CDA fait foi.",
+            "hl7v2 digest §1.7",
+            err3="207",
+            err5="906",
+        )
+
+
+def _submission(request: DocumentRequest, documents: tuple[Document, ...], received_at: datetime | None) -> Submission:
+    return Submission(
+        message=request.message,
+        request=request.request,
+        patient=request.patient,
+        stay=request.stay,
+        orders=request.orders,
+        documents=documents,
+        sender=request.sender,
+        recipients=request.recipients,
+        reply_to=request.reply_to,
+        body_professional=request.body_professional,
+        body_patient=request.body_patient,
+        received_at=received_at,
+    )
+
+
+def _same_patient(submission: Submission, status: IdentityStatus, profile: SenderProfile) -> tuple[Finding, ...]:
+    """PID against each CDA. A bare CDA has nothing to be compared with."""
+    if submission.message.message_code == "CDA":
+        return ()
+    patients = [document.header.patient for document in submission.documents]
+    findings = [
+        finding for patient in patients for finding in coherence.compare(submission.patient, patient, status, profile)
+    ]
+    for other in patients[1:]:
+        findings.extend(coherence.compare_renditions(patients[0], other))
+    return tuple(findings)
+
+
+def _each_once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The same observation made on both renditions of a document is one observation."""
+    return tuple(dict.fromkeys(findings))
+
+
+def _refused(submission: Submission, findings: tuple[Finding, ...]) -> Iterator[Decision]:
+    """A refused message leaves on no channel, and says why on each."""
+    because = tuple(Reason(finding.code, finding.text) for finding in findings if finding.severity is Severity.ERROR)
+    recipients: tuple[Recipient, ...] = ()
+    for document in submission.documents:
+        for channel in Channel:
+            yield Decision(document.unique_id, channel, Action.DENY, because, recipients, code=because[0].rule)
+
+
+def _acknowledge(findings: tuple[Finding, ...]) -> TechnicalAck:
+    errors = tuple(
+        AckError(
+            err3=finding.err3 or "207",
+            location=finding.where if "^" in finding.where or finding.where.isupper() else "",
+            err5=finding.err5,
+            text=finding.text,
+        )
+        for finding in findings
+        if finding.severity is Severity.ERROR
+    )
+    return TechnicalAck(AckCode.AE if errors else AckCode.AA, errors)
+
+
+def _delivery_ids(ids: IdSource) -> DeliveryIds:
+    return DeliveryIds(
+        submission_set=ids.oid(),
+        signature=ids.oid(),
+        message_id=str(ids.uuid4()),
+        envelope=ids.uuid4().hex,
+        control_id=ids.control_id(),
+    )

@@ -1,0 +1,331 @@
+"""Carrying out deliveries.
+
+A delivery is born claimed by the process that holds its parsed document: its first attempt starts right after the
+commit, side by side with those of the same document, without a job. What failed, waits or may have left is tried by
+jobs, built again from the store. Every end is one transaction: result, next job, successor of the lineage and business
+acknowledgments together, written only while the claim is still ours.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pgqueuer.domain.errors import RetryRequested
+
+from pfi.engine import reporting
+from pfi.engine.breaker import Breaker
+from pfi.engine.connector import Connector
+from pfi.engine.context import Context
+from pfi.engine.delivery import Claim, claimed, follow, rebuild
+from pfi.engine.logs import get_logger
+from pfi.engine.outbox import Outbox
+from pfi.engine.reading import Reader
+from pfi.engine.settings import DestinationSettings
+from pfi.model.decision import Channel
+from pfi.model.delivery import Outcome, OutcomeKind
+from pfi.model.submission import Request, Submission
+from pfi.store import deliveries, messages, queue
+from pfi.store.database import POISON_ERRORS, STORE_ERRORS, Connection
+from pfi.store.deliveries import EndedAttempt, Ends, Runnable, Work
+from pfi.store.messages import NewAck
+from pfi.store.states import DeliveryState
+
+_LOG = get_logger("processing")
+_BACKLOG_PER_SEAT = 8
+"""Documents kept in memory for each seat of a destination; above, deliveries are born queued."""
+
+
+@dataclass(slots=True)
+class Destination:
+    """Where documents go: its connector, the seats for first attempts, and whether it is stopped."""
+
+    name: str
+    settings: DestinationSettings
+    connector: Connector
+    breaker: Breaker
+    seats: asyncio.Semaphore
+    backlog: int = 0
+
+    @property
+    def full(self) -> bool:
+        return self.backlog >= self.settings.concurrency * _BACKLOG_PER_SEAT
+
+
+class Processing:
+    def __init__(self, context: Context, reader: Reader, outbox: Outbox, connectors: Mapping[str, Connector]) -> None:
+        """`connectors`: by name of destination."""
+        self._context = context
+        self._reader = reader
+        self._outbox = outbox
+        self._destinations = {
+            name: Destination(
+                name,
+                settings,
+                connectors[name],
+                Breaker(settings.pause_seconds, context.clock, context.random),
+                asyncio.Semaphore(settings.concurrency),
+            )
+            for name, settings in context.settings.destinations.items()
+        }
+        self._active: set[uuid.UUID] = set()
+        self._started: set[uuid.UUID] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        return tuple(self._destinations.values())
+
+    @property
+    def active(self) -> frozenset[uuid.UUID]:
+        """Deliveries that this process works on."""
+        return frozenset(self._active)
+
+    def birth(self, destination: str) -> tuple[DeliveryState, datetime]:
+        """How a new delivery is born, and when it is due: claimed by this process when it can be tried soon, else
+        queued."""
+        place = self._destinations[destination]
+        now = self._context.clock()
+        if place.breaker.open_until is not None:
+            return DeliveryState.QUEUED, max(now, place.breaker.open_until)
+        if place.full or self._stopping:
+            return DeliveryState.QUEUED, now
+        return DeliveryState.IN_FLIGHT, now
+
+    def start(self, claims: Sequence[Claim]) -> None:
+        """Makes the first attempts of one document, once they are committed."""
+        if not claims:
+            return
+        for claim in claims:
+            self._active.add(claim.id)
+            self._destinations[claim.destination].backlog += 1
+        task = asyncio.create_task(self._first_attempts(claims))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def run_job(self, delivery_id: uuid.UUID, destination: str) -> None:
+        """One attempt of a queued delivery, or the resolution of an unknown one; nothing when there is nothing to do
+        any more. Raises RetryRequested while the destination is stopped."""
+        place = self._destinations[destination]
+        if (wait := place.breaker.admit()) is not None:
+            raise RetryRequested(delay=wait, reason="destination stopped")
+        self._active.add(delivery_id)
+        self._started.add(delivery_id)
+        try:
+            async with self._context.database.connection() as connection:
+                work = await deliveries.claim(connection, delivery_id, self._context.worker, self._context.clock())
+            if work is None:
+                return
+            prepared = await self._prepare(work)
+            ended = prepared if isinstance(prepared, EndedAttempt) else await self._attempt(prepared)
+            await self._finish([ended])
+        finally:
+            place.breaker.abandoned()
+            self._active.discard(delivery_id)
+            self._started.discard(delivery_id)
+
+    async def stop(self, grace: float) -> None:
+        """Lets attempts under way end; gives back what was not started; what is cut short will be resolved."""
+        self._stopping = True
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(set(self._tasks), timeout=grace)
+        untouched = self._active - self._started
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        if untouched:
+            async with self._context.database.transaction() as connection:
+                await self._give_back(connection, untouched, timedelta(0))
+
+    async def _first_attempts(self, claims: Sequence[Claim]) -> None:
+        pending = {asyncio.create_task(self._first_attempt(claim)) for claim in claims}
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                if pending:
+                    more, pending = await asyncio.wait(pending, timeout=self._context.timings.linger)
+                    done |= more
+                results = [task.result() for task in done]
+                await self._finish(
+                    [result for result in results if isinstance(result, EndedAttempt)],
+                    [result for result in results if isinstance(result, Claim)],
+                )
+        finally:
+            # When we are cut short, a claim whose attempt had started stays in flight: recovery resolves it.
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+            for claim in claims:
+                self._active.discard(claim.id)
+                self._started.discard(claim.id)
+
+    async def _first_attempt(self, claim: Claim) -> EndedAttempt | Claim:
+        """The attempt, or the claim itself when it must be given back because the destination was stopped meanwhile."""
+        place = self._destinations[claim.destination]
+        try:
+            async with place.seats:
+                if place.breaker.admit() is not None:
+                    return claim
+                previous = await self._previous_mail(
+                    claim.delivery.request, claim.delivery.channel, claim.lineage, claim.id
+                )
+                self._started.add(claim.id)
+                if previous:
+                    claim = replace(claim, delivery=replace(claim.delivery, previous_message_id=previous))
+                return await self._attempt(claim)
+        except STORE_ERRORS as error:
+            _LOG.warning("store_away", step="attempt", error=type(error).__name__)
+            return claim
+        finally:
+            place.breaker.abandoned()
+            place.backlog -= 1
+
+    async def _prepare(self, work: Work) -> Claim | EndedAttempt:
+        """Builds a claimed delivery again, or ends it when its message cannot be read any more."""
+        submission = await self._submission(work)
+        if submission is None:
+            now = self._context.clock()
+            outcome = Outcome(
+                OutcomeKind.REFUSED,
+                "MESSAGE_GONE",
+                "Le message d'origine n'est plus lisible ou a été purgé ; l'envoi est abandonné.",
+            )
+            return EndedAttempt(
+                id=work.id,
+                message_id=work.message_id,
+                fence=work.fence,
+                lineage=work.lineage,
+                channel=work.channel,
+                destination=work.destination,
+                envelope=work.ids.envelope,
+                kind="resolve" if work.resolve else "send",
+                started_at=now,
+                ended_at=now,
+                outcome=outcome,
+                state=DeliveryState.FAILED,
+                next_try=None,
+                recipients=work.recipients,
+                code=outcome.code,
+                text=outcome.text,
+                uncertain=work.uncertain,
+            )
+        previous = await self._previous_mail(work.request, work.channel, work.lineage, work.id)
+        return claimed(work, rebuild(work, submission, previous))
+
+    async def _previous_mail(self, request: Request, channel: Channel, lineage: str, but: uuid.UUID) -> str:
+        """Message-ID of the mail that a replacement or a deletion is about."""
+        if request is Request.INITIAL or channel is Channel.DMP:
+            return ""
+        async with self._context.database.connection() as connection:
+            return await deliveries.previous_message_id(connection, lineage, channel, but)
+
+    async def _submission(self, work: Work) -> Submission | None:
+        if work.body is None:
+            return None
+        interpretation, _ = await self._reader.read(work.body, work.listener, work.received_at)
+        return interpretation.submission
+
+    async def _attempt(self, claim: Claim) -> EndedAttempt:
+        place = self._destinations[claim.destination]
+        started_at = self._context.clock()
+        act = place.connector.resolve if claim.resolve else place.connector.send
+        try:
+            async with asyncio.timeout(self._context.timings.attempt):
+                outcome = await act(claim.delivery)
+        except TimeoutError:
+            outcome = Outcome(OutcomeKind.UNKNOWN, "TIMEOUT", "L'envoi n'a pas abouti dans le temps imparti.")
+        except Exception as error:
+            _LOG.error("connector_bug", delivery=str(claim.id), error=type(error).__name__)
+            outcome = Outcome(
+                OutcomeKind.UNKNOWN, "BUG", "Défaut interne du connecteur ; le sort de l'envoi est inconnu."
+            )
+        await self._watch(place, outcome)
+        ended = follow(
+            claim,
+            outcome,
+            started_at=started_at,
+            ended_at=self._context.clock(),
+            retry=place.settings.retry,
+            source=self._context.random,
+            dsn_deadline=self._context.after(self._context.settings.limits.dsn_hours * 3600),
+            not_before=place.breaker.open_until,
+        )
+        reports = reporting.after_attempt(claim, ended)
+        acks = self._outbox.write(claim.delivery.message, claim.sender, reports, delivery_id=claim.id)
+        return replace(ended, acks=acks)
+
+    async def _watch(self, place: Destination, outcome: Outcome) -> None:
+        """Stops or reopens the destination; one event for each change, not one for each document."""
+        if outcome.stop_destination:
+            kind = "destination_stopped" if place.breaker.failed() else None
+        else:
+            kind = "destination_resumed" if place.breaker.passed() else None
+        if kind is None:
+            return
+        _LOG.warning(kind, destination=place.name, code=outcome.code)
+        try:
+            async with self._context.database.connection() as connection:
+                detail = {"destination": place.name, "code": outcome.code, "text": outcome.text}
+                await messages.add_event(connection, kind, self._context.clock(), detail=detail)
+        except STORE_ERRORS as error:
+            _LOG.warning("store_away", step="event", error=type(error).__name__)
+
+    async def _finish(self, ended: Sequence[EndedAttempt], back: Sequence[Claim] = ()) -> None:
+        """Writes ends until the store takes them: nothing else remembers what the peers answered."""
+        while True:
+            try:
+                async with self._context.database.transaction() as connection:
+                    ends = await self._write(connection, ended, back)
+                break
+            except POISON_ERRORS as error:
+                # A defect of ours or of a connector: the result is lost, the delivery is not, recovery resolves it.
+                _LOG.error("end_refused_by_store", error=type(error).__name__, deliveries=[str(e.id) for e in ended])
+                return
+            except STORE_ERRORS as error:
+                _LOG.warning("store_away", step="ends", error=type(error).__name__)
+                await asyncio.sleep(self._context.timings.store_retry)
+        written: dict[int, list[NewAck]] = {}
+        for each in ended:
+            if each.id not in ends.attempts:
+                _LOG.warning("fenced", delivery=str(each.id), outcome=each.outcome.kind.value)
+                continue
+            written.setdefault(each.message_id, []).extend(each.acks)
+            _LOG.info(
+                "attempt_ended",
+                delivery=str(each.id),
+                destination=each.destination,
+                attempt=ends.attempts[each.id],
+                outcome=each.outcome.kind.value,
+                state=each.state.value,
+                code=each.outcome.code,
+            )
+        for message_id, acks in written.items():
+            self._outbox.start(message_id, acks)
+
+    async def _write(self, connection: Connection, ended: Sequence[EndedAttempt], back: Sequence[Claim]) -> Ends:
+        now = self._context.clock()
+        ends = Ends({}, ())
+        if ended:
+            ends = await deliveries.end_attempts(connection, self._context.worker, ended, now)
+        jobs = [queue.Job.deliver(runnable) for runnable in ends.released]
+        for each in ended:
+            if each.id not in ends.attempts:
+                detail = {"outcome": each.outcome.kind, "code": each.outcome.code, "text": each.outcome.text}
+                await messages.add_event(connection, "fenced", now, delivery_id=each.id, detail=detail)
+                continue
+            jobs += self._outbox.jobs(each.acks)
+            if each.next_try is not None:
+                runnable = Runnable(each.id, each.destination, ends.attempts[each.id])
+                jobs.append(queue.Job.deliver(runnable, max(each.next_try - now, timedelta(0))))
+        await queue.enqueue(connection, jobs)
+        for claim in back:
+            await self._give_back(connection, [claim.id], self._destinations[claim.destination].breaker.pause_left)
+        return ends
+
+    async def _give_back(self, connection: Connection, ids: Iterable[uuid.UUID], wait: timedelta) -> None:
+        due = self._context.clock() + wait
+        runnables = await deliveries.unclaim(connection, ids, self._context.worker, due)
+        await queue.enqueue(connection, [queue.Job.deliver(runnable, wait) for runnable in runnables])

@@ -1,0 +1,275 @@
+"""The configuration of an engine: one YAML file, checked before anything starts.
+
+`docs/configuration.md` and `schemas/config.schema.json` are generated from these models (`pfi config reference`,
+`pfi config schema`): a field's description is its documentation.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from pfi.model.decision import Channel
+from pfi.model.profile import (
+    Environment,
+    InformationMissing,
+    Matrix,
+    Mode,
+    Pid32,
+    Policy,
+    SameControlId,
+    SenderProfile,
+)
+from pfi.model.submission import MessageHeader
+
+
+class _Model(BaseModel):
+    """Unknown keys are refused: a misspelt switch must never be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class SiteSettings(_Model):
+    name: str = "Établissement"
+    """Name of the establishment, shown in mails and reports."""
+    application: str = "PFI"
+    """Our own application name: MSH-3 of messages that we start (ZAM) when the request did not name us."""
+    facility: str = ""
+    """Our own facility name: MSH-4, same use."""
+    oid_root: str = "2.25"
+    """Root OID of the establishment, under which identifiers are created. Default: the UUID arc, no registration."""
+
+
+class DatabaseSettings(_Model):
+    url: SecretStr | None = None
+    """PostgreSQL URL of the hospital's own server. `PFI_DATABASE_URL` wins over it. None = embedded server."""
+    pool: int = Field(default=12, ge=2, le=200)
+    """Largest number of connections of one engine process."""
+
+
+class InsSettings(_Model):
+    environment: Environment = Environment.PRODUCTION
+    """Which INS OIDs may leave: `production` (NIR, NIA) or `test` (test and demonstration OIDs)."""
+
+
+class ListenerSettings(_Model):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Stable name, part of the deduplication key of its messages."""
+    source: str = "mllp"
+    """Entry point of the source (`pfi.sources`)."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of that source (`docs/configuration.md`, section of the source)."""
+
+
+class SenderMatch(_Model):
+    application: str
+    """MSH-3.1 of the sender."""
+    facility: str = ""
+    """MSH-4.1 of the sender; empty = any."""
+    listener: str = ""
+    """Only messages that came by this listener; empty = any."""
+
+
+class SenderHl7Settings(_Model):
+    mode: Mode = Mode.TOLERANT
+    """`strict` refuses every deviation of the profile; `tolerant` refuses only what cannot be acted on safely."""
+    matrix: Matrix = Matrix.TOLERANT
+    """Version of the MSSanté flag matrix. `mode: strict` implies `strict`."""
+    processing_ids: frozenset[Literal["P", "T", "D"]] = frozenset({"P", "T", "D"})
+    """MSH-11 values accepted from this sender (else AE 202)."""
+
+
+class SenderInsSettings(_Model):
+    pid32: Pid32 = Pid32.ABSENT_MEANS_SENDER_ASSERTS
+    """Meaning of an absent PID-32 in a document message."""
+
+
+class SenderDmpSettings(_Model):
+    information_missing: InformationMissing = InformationMissing.SEND
+    """ZFA-9 `NA` or no ZFA: feed with a finding, or hold."""
+    validation: Literal["required", "warn", "off"] | None = None
+    """CDA validation before the DMP leg. Default: `required` once a validation pack is installed, else `off`."""
+
+
+class SenderIntakeSettings(_Model):
+    same_control_id: SameControlId = SameControlId.BY_BODY
+    """Same MSH-10 with another body: a new message with a warning, or AE."""
+
+
+class HoldSettings(_Model):
+    notify: Literal["at_once", "at_expiry"] = "at_once"
+    """A held DMP delivery answers Z01 = N with the reason at once, or only when it expires."""
+    expiry_days: int = Field(default=30, ge=1, le=365)
+    """Days after which a held delivery is given up with its reason."""
+
+
+class SenderMssSettings(_Model):
+    patient_address: Literal["compute", "require_prt"] = "compute"
+    """Whether the patient's address may be computed from a qualified INS when no PRT gives it."""
+    masked_ps_blocks_pro: bool = True
+    """MASQUE_PS = Y with DESTMSSANTEPS = Y is an error."""
+
+
+class ReplySettings(_Model):
+    connector: str = "mllp"
+    """Entry point of the message connector (`pfi.connectors`)."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of that connector: where the sender listens for business acknowledgments (ZAM)."""
+
+
+class SenderSettings(_Model):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Stable name, shown in the journal."""
+    match: SenderMatch
+    """Which messages are this sender's."""
+    hl7: SenderHl7Settings = SenderHl7Settings()
+    """Reading of its messages."""
+    ins: SenderInsSettings = SenderInsSettings()
+    """Identity rules."""
+    policy: Policy = Policy.RESPECT
+    """What the legal table may add to its orders."""
+    dmp: SenderDmpSettings = SenderDmpSettings()
+    """DMP rules."""
+    mss: SenderMssSettings = SenderMssSettings()
+    """MSSanté rules."""
+    intake: SenderIntakeSettings = SenderIntakeSettings()
+    """Deduplication."""
+    hold: HoldSettings = HoldSettings()
+    """What happens to what waits."""
+    reply: ReplySettings | None = None
+    """Return address for business acknowledgments; without it none can be sent and each is recorded as such."""
+
+    def matches(self, header: MessageHeader, listener: str) -> bool:
+        """Whether a message is this sender's."""
+        return (
+            self.match.application == header.sending_application
+            and self.match.facility in ("", header.sending_facility)
+            and self.match.listener in ("", listener)
+        )
+
+
+class RetrySettings(_Model):
+    first_seconds: float = Field(default=30.0, gt=0)
+    """Wait before the second attempt."""
+    factor: float = Field(default=2.0, ge=1)
+    """Each later wait is this many times the one before (with up to 20 % of jitter)."""
+    longest_seconds: float = Field(default=3600.0, gt=0)
+    """No wait is longer."""
+    max_attempts: int = Field(default=40, ge=1)
+    """Then the delivery is given up, with its last reason."""
+
+
+class DestinationSettings(_Model):
+    connector: str
+    """Entry point of the connector (`pfi.connectors`)."""
+    channels: frozenset[Channel]
+    """Channels that this destination carries. A channel has exactly one destination."""
+    concurrency: int = Field(default=8, ge=1, le=200)
+    """Attempts under way at once, over the whole cluster for retries and per process for first attempts."""
+    retry: RetrySettings = RetrySettings()
+    """Schedule of retries."""
+    pause_seconds: float = Field(default=300.0, gt=0)
+    """How long the circuit breaker keeps the destination closed before it probes it."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of that connector."""
+
+
+class LimitSettings(_Model):
+    open_deliveries: int = Field(default=50_000, ge=1)
+    """Back-pressure: above this number of unfinished deliveries, intake answers AR (come again)."""
+    dsn_hours: float = Field(default=72.0, gt=0)
+    """A mail for which no DSN came within this time is reported Z02 = N, code 420."""
+    body_days: int = Field(default=30, ge=1)
+    """Retention of message bodies, in days, once everything about them is finished."""
+
+
+class LogSettings(_Model):
+    format: Literal["console", "json"] = "console"
+    """`json`: one object a line."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe event written."""
+
+
+class ValidationSettings(_Model):
+    pack: Path | None = None
+    """Folder of an official validation pack (ANS `TestContenuCDA`); without it no schema check is made."""
+
+
+class Settings(_Model):
+    """The whole configuration file."""
+
+    data_dir: Path = Path("data")
+    """Where the embedded PostgreSQL and working files live."""
+    site: SiteSettings = SiteSettings()
+    """Who we are."""
+    ins: InsSettings = InsSettings()
+    """National identity."""
+    database: DatabaseSettings = DatabaseSettings()
+    """The store."""
+    rules: tuple[Path, ...] = ()
+    """Rule files. Empty = the ones shipped with the PFI (`routing_rules/`)."""
+    listeners: tuple[ListenerSettings, ...] = ()
+    """Where messages come in."""
+    senders: tuple[SenderSettings, ...] = ()
+    """Known senders."""
+    unknown_senders: Literal["accept", "refuse"] = "accept"
+    """A message of no configured sender: read with the defaults, or AE."""
+    destinations: dict[str, DestinationSettings] = Field(default_factory=dict)
+    """Where documents go, by name."""
+    limits: LimitSettings = LimitSettings()
+    """Bounds."""
+    logs: LogSettings = LogSettings()
+    """Logs."""
+    validation: ValidationSettings = ValidationSettings()
+    """Official validation pack."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "Settings":
+        for what, names in (
+            ("listeners", [listener.name for listener in self.listeners]),
+            ("senders", [sender.name for sender in self.senders]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what} : le nom « {twice[0]} » est utilisé deux fois")
+        carried: dict[Channel, str] = {}
+        for name, destination in self.destinations.items():
+            for channel in destination.channels:
+                if channel in carried:
+                    raise ValueError(
+                        f"destinations : le canal {channel} est porté par « {carried[channel]} » et par « {name} »"
+                    )
+                carried[channel] = name
+        return self
+
+    def destination_of(self, channel: Channel) -> str | None:
+        """Name of the destination that carries a channel."""
+        for name, destination in self.destinations.items():
+            if channel in destination.channels:
+                return name
+        return None
+
+    def sender_of(self, header: MessageHeader, listener: str = "") -> SenderSettings | None:
+        """The configured sender of a message, the most precise match first."""
+        found = [sender for sender in self.senders if sender.matches(header, listener)]
+        found.sort(key=lambda sender: (sender.match.facility == "", sender.match.listener == ""))
+        return found[0] if found else None
+
+    def profile_of(self, header: MessageHeader, listener: str = "") -> SenderProfile:
+        """The switches that apply to a message."""
+        sender = self.sender_of(header, listener)
+        if sender is None:
+            return SenderProfile(environment=self.ins.environment)
+        return SenderProfile(
+            name=sender.name,
+            mode=sender.hl7.mode,
+            matrix=sender.hl7.matrix,
+            pid32=sender.ins.pid32,
+            environment=self.ins.environment,
+            policy=sender.policy,
+            information_missing=sender.dmp.information_missing,
+            same_control_id=sender.intake.same_control_id,
+            processing_ids=frozenset(sender.hl7.processing_ids),
+            masked_ps_blocks_pro=sender.mss.masked_ps_blocks_pro,
+            require_patient_prt=sender.mss.patient_address == "require_prt",
+        )

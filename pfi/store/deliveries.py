@@ -1,0 +1,345 @@
+"""Deliveries: who has them, what became of each attempt, what comes next."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from pfi.model.decision import Channel
+from pfi.model.delivery import DeliveryIds, Outcome
+from pfi.model.parties import Recipient
+from pfi.model.submission import Request
+from pfi.store import sql, values
+from pfi.store.database import Connection
+from pfi.store.messages import NewAck, NewDelivery, clean, delivery_row
+from pfi.store.states import OPEN, DeliveryState
+
+_SQL = sql.load("deliveries")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A delivery as stored, with what is needed to build it again. `body` is `None` once purged."""
+
+    id: uuid.UUID
+    message_id: int
+    channel: Channel
+    destination: str
+    lineage: str
+    request: Request
+    qualified: bool
+    ids: DeliveryIds
+    addressees: tuple[Recipient, ...]
+    recipients: tuple[Recipient, ...]
+    created_at: datetime
+    state: DeliveryState
+    attempts: int
+    budget_from: int
+    fence: int
+    resolve: bool
+    """The claim is for `resolve`, not for `send`."""
+    code: str
+    text: str
+    partial_code: str
+    uncertain: bool
+    received_at: datetime
+    listener: str
+    sender: str
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A delivery that a job must try. `attempts` names the job: one per attempt."""
+
+    id: uuid.UUID
+    destination: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRow:
+    """Result of one mailbox. `dsn`: `none` or `expected` (then until `dsn_deadline`)."""
+
+    address: str
+    party_id: str
+    outcome: str
+    code: str
+    text: str
+    dsn: str = "none"
+    dsn_deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAttempt:
+    """One attempt that ended, the state that follows, and what it makes us say."""
+
+    id: uuid.UUID
+    message_id: int
+    fence: int
+    lineage: str
+    channel: Channel
+    destination: str
+    envelope: str
+    kind: str
+    started_at: datetime
+    ended_at: datetime
+    outcome: Outcome
+    state: DeliveryState
+    next_try: datetime | None
+    recipients: tuple[Recipient, ...]
+    """Still to be served."""
+    code: str
+    text: str
+    partial_code: str = ""
+    uncertain: bool = False
+    results: tuple[RecipientRow, ...] = ()
+    acks: tuple[NewAck, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What the store accepted: number of attempts of each delivery whose claim was still ours, and the successors that
+    may go now."""
+
+    attempts: dict[uuid.UUID, int]
+    released: tuple[Runnable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedDsn:
+    delivery_id: uuid.UUID
+    message_id: int
+    address: str
+    party_id: str
+    delivered: bool = False
+
+
+async def claim(connection: Connection, delivery_id: uuid.UUID, worker: uuid.UUID, now: datetime) -> Work | None:
+    """Takes a queued or unknown delivery; `None` when there is nothing to take."""
+    row = await connection.fetchrow(_SQL["claim"], delivery_id, worker, now)
+    return _work(row) if row else None
+
+
+async def read(connection: Connection, delivery_id: uuid.UUID) -> Work | None:
+    row = await connection.fetchrow(_SQL["read"], delivery_id)
+    return _work(row) if row else None
+
+
+async def end_attempts(connection: Connection, worker: uuid.UUID, ended: Sequence[EndedAttempt], now: datetime) -> Ends:
+    """Writes results by compare-and-set on the claim; must run inside a transaction."""
+    rows = await connection.fetch(
+        _SQL["end_attempts"],
+        [_ended_row(each) for each in ended],
+        worker,
+        [_result_row(each, result) for each in ended for result in each.results],
+        [ack.row() for each in ended for ack in each.acks],
+    )
+    attempts = {row["id"]: row["attempts"] for row in rows}
+    over = [each for each in ended if each.id in attempts and each.state not in OPEN]
+    released = await release_successors(connection, [(each.lineage, each.channel) for each in over], now)
+    return Ends(attempts, released)
+
+
+async def release_successors(
+    connection: Connection, lineages: Sequence[tuple[str, str]], now: datetime
+) -> tuple[Runnable, ...]:
+    """Queues the next delivery of each (lineage, channel) of which nothing else is open before it."""
+    if not lineages:
+        return ()
+    return _runnables(
+        await connection.fetch(
+            _SQL["release_successors"], [lineage for lineage, _ in lineages], [channel for _, channel in lineages], now
+        )
+    )
+
+
+async def unclaim(
+    connection: Connection, deliveries: Iterable[uuid.UUID], worker: uuid.UUID, now: datetime
+) -> tuple[Runnable, ...]:
+    """Gives back claims on which surely nothing was started."""
+    return _runnables(await connection.fetch(_SQL["unclaim"], list(deliveries), worker, now))
+
+
+async def recover(
+    connection: Connection,
+    *,
+    worker: uuid.UUID,
+    active: Iterable[uuid.UUID],
+    lease: timedelta,
+    stray_since: datetime,
+    now: datetime,
+) -> tuple[Runnable, ...]:
+    """Turns lost claims into `UNKNOWN`: those of workers silent for `lease`, and those of `worker` older than
+    `stray_since` that are not `active`."""
+    text = "Le processus qui portait cet envoi s'est arrêté ; le sort de l'envoi va être vérifié."
+    rows = await connection.fetch(_SQL["recover"], lease, worker, list(active), stray_since, now, text)
+    return _runnables(rows)
+
+
+async def forgotten(connection: Connection, before: datetime) -> tuple[Runnable, ...]:
+    """What should have been tried before `before` and has no job."""
+    return _runnables(await connection.fetch(_SQL["forgotten"], before))
+
+
+async def release_held(
+    connection: Connection, delivery_id: uuid.UUID, destination: str, now: datetime
+) -> tuple[bool, Runnable | None]:
+    """Whether the delivery was held, and the job to make unless it must wait for its turn in its lineage."""
+    row = await connection.fetchrow(_SQL["release_held"], delivery_id, now, destination)
+    if row is None:
+        return False, None
+    return True, _runnable(row) if row["state"] == DeliveryState.QUEUED else None
+
+
+async def close(
+    connection: Connection,
+    delivery_id: uuid.UUID,
+    state: DeliveryState,
+    now: datetime,
+    leaving: Iterable[DeliveryState],
+) -> tuple[bool, tuple[Runnable, ...]]:
+    """Ends a delivery that no process works on; returns whether it did, and the successors that may go now."""
+    row = await connection.fetchrow(_SQL["close"], delivery_id, state, now, list(leaving))
+    if row is None:
+        return False, ()
+    return True, await release_successors(connection, [(row["lineage"], row["channel"])], now)
+
+
+async def expired(connection: Connection, now: datetime) -> tuple[uuid.UUID, ...]:
+    """Held deliveries whose time is over."""
+    return tuple(row["id"] for row in await connection.fetch(_SQL["expired"], now))
+
+
+async def reopen(
+    connection: Connection, delivery_id: uuid.UUID, now: datetime, recipients: tuple[Recipient, ...] | None = None
+) -> Runnable | None:
+    """Gives a refused or given-up delivery a new budget of attempts, for `recipients` when given."""
+    dumped = None if recipients is None else values.dump_recipients(recipients)
+    row = await connection.fetchrow(_SQL["reopen"], delivery_id, now, dumped)
+    return _runnable(row) if row else None
+
+
+async def add(connection: Connection, message_id: int, new: Sequence[NewDelivery]) -> tuple[Runnable, ...]:
+    """Adds deliveries to a stored message (replay); returns those that a job must try now."""
+    rows = await connection.fetch(
+        _SQL["add"], message_id, [delivery_row(each) for each in new], sorted({clean(each.lineage) for each in new})
+    )
+    return tuple(_runnable(row) for row in rows if row["state"] == DeliveryState.QUEUED)
+
+
+async def of_message(connection: Connection, message_id: int) -> dict[Channel, tuple[uuid.UUID, DeliveryState]]:
+    """The deliveries of a message, by channel."""
+    return {
+        Channel(row["channel"]): (row["id"], DeliveryState(row["state"]))
+        for row in await connection.fetch(_SQL["of_message"], message_id)
+    }
+
+
+async def previous_message_id(connection: Connection, lineage: str, channel: Channel, but: uuid.UUID) -> str:
+    """Message-ID of the last mail delivered for a lineage, empty when there is none."""
+    row = await connection.fetchrow(_SQL["sent_before"], lineage, channel, but)
+    return str(row["message_id"]) if row else ""
+
+
+async def served_recipients(connection: Connection, delivery_id: uuid.UUID) -> frozenset[str]:
+    """Addresses (lower case) that got the mail."""
+    return frozenset(row["address"] for row in await connection.fetch(_SQL["served_recipients"], delivery_id))
+
+
+async def awaited_dsn(connection: Connection, envelope: str, address: str) -> AwaitedDsn | None:
+    """The mailbox that a delivery status notification is about; locked until the end of the transaction."""
+    row = await connection.fetchrow(_SQL["dsn"], envelope, address.lower())
+    if row is None:
+        return None
+    return AwaitedDsn(row["delivery_id"], row["message_id"], row["address"], row["party_id"])
+
+
+async def late_dsn(connection: Connection, now: datetime) -> tuple[AwaitedDsn, ...]:
+    """Mailboxes whose notification did not come in time; locked until the end of the transaction."""
+    rows = await connection.fetch(_SQL["dsn_late"], now)
+    return tuple(AwaitedDsn(row["delivery_id"], row["message_id"], row["address"], row["party_id"]) for row in rows)
+
+
+async def set_dsn(
+    connection: Connection, awaited: AwaitedDsn, dsn: str, outcome: str, code: str, text: str, now: datetime
+) -> None:
+    await connection.execute(_SQL["set_dsn"], awaited.delivery_id, awaited.address, dsn, outcome, code, text, now)
+
+
+def _work(row: asyncpg.Record) -> Work:
+    return Work(
+        id=row["id"],
+        message_id=row["message_id"],
+        channel=Channel(row["channel"]),
+        destination=row["destination"],
+        lineage=row["lineage"],
+        request=Request(row["request"]),
+        qualified=row["qualified"],
+        ids=values.load_ids(row["ids"]),
+        addressees=values.load_recipients(row["addressees"]),
+        recipients=values.load_recipients(row["recipients"]),
+        created_at=row["created_at"],
+        state=DeliveryState(row["state"]),
+        attempts=row["attempts"],
+        budget_from=row["budget_from"],
+        fence=row["fence"],
+        resolve=row["claimed_as"] == DeliveryState.UNKNOWN,
+        code=row["code"],
+        text=row["text"],
+        partial_code=row["partial_code"],
+        uncertain=row["uncertain"],
+        received_at=row["received_at"],
+        listener=row["listener"],
+        sender=row["sender"],
+        body=row["body"],
+    )
+
+
+def _ended_row(ended: EndedAttempt) -> dict[str, Any]:
+    return {
+        "id": ended.id,
+        "fence": ended.fence,
+        "kind": ended.kind,
+        "started_at": ended.started_at,
+        "ended_at": ended.ended_at,
+        "outcome": ended.outcome.kind,
+        "outcome_code": ended.outcome.code,
+        "outcome_text": ended.outcome.text,
+        "warnings": ended.outcome.warnings,
+        "evidence": ended.outcome.evidence,
+        "state": ended.state,
+        "next_try": ended.next_try,
+        "recipients": values.dump_recipients(ended.recipients),
+        "code": ended.code,
+        "text": ended.text,
+        "partial_code": ended.partial_code,
+        "uncertain": ended.uncertain,
+        "finished_at": None if ended.state in OPEN else ended.ended_at,
+    }
+
+
+def _result_row(ended: EndedAttempt, result: RecipientRow) -> dict[str, Any]:
+    return {
+        "delivery_id": ended.id,
+        "address": result.address.lower(),
+        "party_id": result.party_id,
+        "outcome": result.outcome,
+        "code": result.code,
+        "text": result.text,
+        "at": ended.ended_at,
+        "envelope": ended.envelope,
+        "dsn": result.dsn,
+        "dsn_deadline": result.dsn_deadline,
+    }
+
+
+def _runnable(row: asyncpg.Record) -> Runnable:
+    return Runnable(row["id"], row["destination"], row["attempts"])
+
+
+def _runnables(rows: Iterable[asyncpg.Record]) -> tuple[Runnable, ...]:
+    return tuple(_runnable(row) for row in rows)

@@ -1,0 +1,309 @@
+"""Messages, their bodies and what was concluded from them."""
+
+import base64
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pfi.model.acknowledgment import BusinessAck
+from pfi.model.decision import Decision
+from pfi.model.delivery import Delivery
+from pfi.model.document import Document
+from pfi.model.finding import Finding
+from pfi.model.patient import PatientState
+from pfi.model.submission import Request
+from pfi.store import sql, values
+from pfi.store.database import Connection
+from pfi.store.states import AckState, DeliveryState
+
+_SQL = sql.load("messages")
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message about to be stored. `sender_key`, `control_id` and `digest` (SHA-256 of the body) are the
+    deduplication key of accepted messages. `ack_code` is empty when no acknowledgment was possible."""
+
+    received_at: datetime
+    listener: str
+    peer: str
+    certificate: str
+    sender: str
+    sender_key: str
+    control_id: str
+    message_type: str
+    body: bytes
+    digest: bytes
+    kind: str
+    ack_code: str
+    ack: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    document: Document
+    request: Request
+    lineage: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """`state` is what the accepting process wishes: `IN_FLIGHT` (born claimed), `QUEUED` or `HELD`; the store says
+    `WAITING` instead when an earlier delivery of the lineage is open."""
+
+    delivery: Delivery
+    destination: str
+    lineage: str
+    state: DeliveryState
+    next_try: datetime | None = None
+    hold_until: datetime | None = None
+    code: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAck:
+    """A business acknowledgment for the outbox: exact bytes, and the configured sender that it goes to."""
+
+    id: uuid.UUID
+    ack: BusinessAck
+    sender: str
+    control_id: str
+    content: bytes
+    created_at: datetime
+    state: AckState
+    delivery_id: uuid.UUID | None = None
+    code: str = ""
+    text: str = ""
+
+    def row(self) -> dict[str, Any]:
+        finished = self.state not in (AckState.QUEUED, AckState.IN_FLIGHT)
+        return {
+            "id": self.id,
+            "delivery_id": self.delivery_id,
+            "sender": self.sender,
+            "event": self.ack.event,
+            "success": self.ack.success,
+            "mailbox": self.ack.mailbox,
+            "error_code": self.ack.error_code,
+            "error_text": self.ack.error_text,
+            "control_id": self.control_id,
+            "content": base64.b64encode(self.content).decode(),
+            "created_at": self.created_at,
+            "state": self.state,
+            "code": self.code,
+            "text": self.text,
+            "finished_at": self.created_at if finished else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows before a message is concluded."""
+
+    same_message: int | None
+    """The same message, accepted before."""
+    same_message_ack: bytes | None
+    same_control_id: bool
+    """The same peer and MSH-10 were accepted with another body."""
+    state: PatientState | None
+    """Newest state found under one of the patient's keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    id: int
+    states: dict[uuid.UUID, DeliveryState]
+
+
+async def look_up(
+    connection: Connection, sender_key: str, control_id: str, digest: bytes, patient_keys: Sequence[bytes]
+) -> Known:
+    (row,) = await connection.fetch(_SQL["look_up"], clean(sender_key), clean(control_id), digest, patient_keys)
+    states = [values.load_state(state) for state in row["states"] or ()]
+    # Several records may answer to the keys of one patient (INS, IPP): the newest statement wins.
+    states.sort(key=lambda state: state.last_event_at.timestamp() if state.last_event_at else 0.0, reverse=True)
+    same = row["same_message"]
+    return Known(
+        same_message=same["id"] if same else None,
+        same_message_ack=base64.b64decode(same["ack"]) if same and same["ack"] else None,
+        same_control_id=row["same_control_id"],
+        state=states[0] if states else None,
+    )
+
+
+async def accept(
+    connection: Connection,
+    message: NewMessage,
+    *,
+    worker: uuid.UUID,
+    documents: Iterable[NewDocument] = (),
+    findings: Iterable[Finding] = (),
+    decisions: Iterable[Decision] = (),
+    deliveries: Sequence[NewDelivery] = (),
+    acks: Iterable[NewAck] = (),
+) -> Accepted | None:
+    """Stores everything in one statement; `None` when the same message was accepted before."""
+    row = await connection.fetchrow(
+        _SQL["accept"],
+        message.received_at,
+        message.received_at.date(),
+        message.listener,
+        message.peer,
+        message.certificate,
+        message.sender,
+        clean(message.sender_key),
+        clean(message.control_id),
+        clean(message.message_type),
+        message.digest,
+        len(message.body),
+        message.kind,
+        message.ack_code,
+        message.ack,
+        message.body,
+        [_document_row(position, each) for position, each in enumerate(documents)],
+        finding_rows(findings),
+        decision_rows(decisions),
+        [delivery_row(each) for each in deliveries],
+        sorted({clean(each.lineage) for each in deliveries}),
+        worker,
+        [ack.row() for ack in acks],
+    )
+    if row is None:
+        return None
+    return Accepted(row["id"], {uuid.UUID(key): DeliveryState(state) for key, state in (row["states"] or {}).items()})
+
+
+async def lineage_of(connection: Connection, unique_id: str) -> str | None:
+    """Lineage of the newest document received with that uniqueId."""
+    lineage: str | None = await connection.fetchval(_SQL["lineage_of"], clean(unique_id))
+    return lineage
+
+
+async def body(connection: Connection, message_id: int) -> bytes | None:
+    """The exact bytes received; `None` when the message does not exist or its body was purged."""
+    content: bytes | None = await connection.fetchval(_SQL["body"], message_id)
+    return content
+
+
+async def add_event(
+    connection: Connection,
+    kind: str,
+    at: datetime,
+    *,
+    message_id: int | None = None,
+    delivery_id: uuid.UUID | None = None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Adds to the journal what no other table tells. `detail` holds codes and ids, never a trait."""
+    await connection.execute(_SQL["add_event"], message_id, delivery_id, at, kind, detail or {})
+
+
+async def count_open(connection: Connection, limit: int) -> int:
+    """Number of unfinished deliveries (held ones apart), counted up to `limit`."""
+    count: int = await connection.fetchval(_SQL["count_open"], limit)
+    return count
+
+
+async def ensure_partitions(connection: Connection, today: date, days: int = 7) -> None:
+    """Creates the body partitions of the coming days; a body of another day goes to the default partition."""
+    existing = {row["name"] for row in await connection.fetch(_SQL["body_partitions"])}
+    for offset in range(days):
+        day = today + timedelta(days=offset)
+        name = f"bodies_{day:%Y%m%d}"
+        if name not in existing:
+            following = day + timedelta(days=1)
+            await connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF bodies FOR VALUES FROM ('{day}') TO ('{following}')"
+            )
+
+
+async def drop_partitions(connection: Connection, before: date) -> list[str]:
+    """Drops the bodies of the days before `before` of which everything is finished; returns the partitions' names."""
+    dropped = []
+    for row in await connection.fetch(_SQL["body_partitions"]):
+        suffix = row["name"].removeprefix("bodies_")
+        if not suffix.isdigit():
+            continue
+        day = datetime.strptime(suffix, "%Y%m%d").date()  # noqa: DTZ007  # a day, not a moment
+        if day < before and not await connection.fetchval(_SQL["unfinished_on"], day):
+            await connection.execute(f"DROP TABLE {row['name']}")
+            dropped.append(row["name"])
+    return sorted(dropped)
+
+
+def finding_rows(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "position": position,
+            "code": finding.code,
+            "severity": finding.severity,
+            "location": finding.where,
+            "text": finding.text,
+            "rule": finding.rule,
+        }
+        for position, finding in enumerate(findings)
+    ]
+
+
+def decision_rows(decisions: Iterable[Decision]) -> list[dict[str, Any]]:
+    return [
+        {
+            "position": position,
+            "document": decision.document,
+            "channel": decision.channel,
+            "action": decision.action,
+            "code": decision.code,
+            "because": values.dump_because(decision.because),
+            "recipients": values.dump_recipients(decision.recipients),
+            "due": decision.due,
+            "gap": decision.gap,
+            "legal_gap": decision.legal_gap,
+            "rules_digest": decision.rules_digest,
+        }
+        for position, decision in enumerate(decisions)
+    ]
+
+
+def _document_row(position: int, new: NewDocument) -> dict[str, Any]:
+    header = new.document.header
+    return {
+        "position": position,
+        "unique_id": new.document.unique_id,
+        "set_id": header.set_id.xds if header.set_id else "",
+        "version": header.version_number,
+        "type_code": header.code.code,
+        "level": header.level,
+        "request": new.request,
+        "lineage": new.lineage,
+        "sha1": new.document.sha1,
+        "size": new.document.size,
+        "obx_set_id": new.document.obx_set_id,
+    }
+
+
+def delivery_row(new: NewDelivery) -> dict[str, Any]:
+    delivery = new.delivery
+    return {
+        "id": delivery.id,
+        "channel": delivery.channel,
+        "destination": new.destination,
+        "lineage": clean(new.lineage),
+        "request": delivery.request,
+        "qualified": delivery.qualified,
+        "ids": values.dump_ids(delivery.ids),
+        "recipients": values.dump_recipients(delivery.recipients),
+        "created_at": delivery.created_at,
+        "next_try": new.next_try,
+        "hold_until": new.hold_until,
+        "code": new.code,
+        "text": new.text,
+        "state": new.state,
+    }
+
+
+def clean(text: str) -> str:
+    """PostgreSQL text cannot hold U+0000, nor what is not Unicode."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

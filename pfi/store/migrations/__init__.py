@@ -1,0 +1,1 @@
+"""Numbered migrations of our own tables: `NNNN_<what>.sql`, never edited once released."""

@@ -1,0 +1,210 @@
+-- name: claim
+-- $1 delivery, $2 worker, $3 now. No row when somebody else has it, or when it is finished.
+WITH claimed AS (
+    UPDATE deliveries
+       SET claimed_as = state, state = 'in_flight', owner = $2, fence = fence + 1, claimed_at = $3
+     WHERE id = $1 AND state IN ('queued', 'unknown')
+    RETURNING *
+)
+SELECT claimed.*, messages.received_at, messages.listener, messages.sender, bodies.content AS body
+  FROM claimed
+  JOIN messages ON messages.id = claimed.message_id
+  LEFT JOIN bodies ON bodies.received_on = messages.received_on AND bodies.message_id = messages.id
+
+-- name: read
+SELECT deliveries.*, messages.received_at, messages.listener, messages.sender, bodies.content AS body
+  FROM deliveries
+  JOIN messages ON messages.id = deliveries.message_id
+  LEFT JOIN bodies ON bodies.received_on = messages.received_on AND bodies.message_id = messages.id
+ WHERE deliveries.id = $1
+
+-- name: end_attempts
+-- Results of attempts ($1), written only where the claim is still ours ($2 worker, fence of the row); recipients ($3)
+-- and business acknowledgments ($4) follow the delivery they belong to.
+WITH given AS (
+    SELECT * FROM json_to_recordset($1) AS row (
+        id uuid, fence integer, kind text, started_at timestamptz, ended_at timestamptz, outcome text,
+        outcome_code text, outcome_text text, warnings json, evidence json, state text, next_try timestamptz,
+        recipients json, code text, text text, partial_code text, uncertain boolean, finished_at timestamptz)
+), mine AS (
+    SELECT deliveries.id FROM deliveries JOIN given USING (id) ORDER BY deliveries.seq FOR UPDATE OF deliveries
+), ended AS (
+    UPDATE deliveries
+       SET state = given.state, attempts = attempts + 1, owner = NULL, next_try = given.next_try,
+           recipients = given.recipients, code = given.code, text = given.text, partial_code = given.partial_code,
+           uncertain = given.uncertain, finished_at = given.finished_at
+      FROM given JOIN mine USING (id)
+     WHERE deliveries.id = given.id AND deliveries.state = 'in_flight'
+       AND deliveries.owner = $2 AND deliveries.fence = given.fence
+    RETURNING deliveries.id, deliveries.message_id, deliveries.attempts
+), kept AS (
+    INSERT INTO attempts (delivery_id, number, kind, worker, started_at, ended_at, outcome, code, text, warnings,
+                          evidence)
+    SELECT id, attempts, kind, $2, started_at, ended_at, outcome, outcome_code, outcome_text, warnings, evidence
+      FROM ended JOIN given USING (id)
+), results AS (
+    INSERT INTO recipient_results AS result (delivery_id, address, party_id, outcome, code, text, at, envelope, dsn,
+                                             dsn_deadline)
+    SELECT row.* FROM json_to_recordset($3) AS row (
+           delivery_id uuid, address text, party_id text, outcome text, code text, text text, at timestamptz,
+           envelope text, dsn text, dsn_deadline timestamptz)
+      JOIN ended ON ended.id = row.delivery_id
+        ON CONFLICT (delivery_id, address) DO UPDATE
+       SET outcome = excluded.outcome, code = excluded.code, text = excluded.text, at = excluded.at,
+           envelope = excluded.envelope, dsn = excluded.dsn, dsn_deadline = excluded.dsn_deadline
+), acks AS (
+    INSERT INTO business_acks (id, message_id, delivery_id, sender, event, success, mailbox, error_code, error_text,
+                               control_id, content, created_at, state, code, text, finished_at, owner, fence,
+                               claimed_at)
+    SELECT row.id, ended.message_id, row.delivery_id, row.sender, row.event, row.success, row.mailbox, row.error_code,
+           row.error_text, row.control_id, decode(row.content, 'base64'), row.created_at, row.state, row.code,
+           row.text, row.finished_at,
+           CASE WHEN row.state = 'in_flight' THEN $2::uuid END,
+           CASE WHEN row.state = 'in_flight' THEN 1 ELSE 0 END,
+           CASE WHEN row.state = 'in_flight' THEN row.created_at END
+      FROM json_to_recordset($4) AS row (
+           id uuid, delivery_id uuid, sender text, event text, success boolean, mailbox text, error_code text,
+           error_text text, control_id text, content text, created_at timestamptz, state text, code text, text text,
+           finished_at timestamptz)
+      JOIN ended ON ended.id = row.delivery_id
+)
+SELECT id, attempts FROM ended
+
+-- name: release_successors
+-- After an end, in the same transaction but as a statement of its own: it must see what was committed meanwhile.
+UPDATE deliveries SET state = 'queued', next_try = $3
+  FROM (SELECT DISTINCT ON (lineage, channel) id, state
+          FROM deliveries JOIN unnest($1::text[], $2::text[]) AS ended (lineage, channel) USING (lineage, channel)
+         WHERE state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held')
+         ORDER BY lineage, channel, seq) AS first
+ WHERE deliveries.id = first.id AND deliveries.state = 'waiting'
+RETURNING deliveries.id, deliveries.destination, deliveries.attempts
+
+-- name: unclaim
+-- Gives back what was claimed and surely not started: $1 deliveries, $2 worker, $3 now.
+UPDATE deliveries SET state = claimed_as, owner = NULL, next_try = $3
+ WHERE id = ANY ($1::uuid[]) AND state = 'in_flight' AND owner = $2
+RETURNING id, destination, attempts
+
+-- name: recover
+-- Claims of dead workers (silent for $1), and claims of ours ($2) that nobody works on ($3: active, $4: older than).
+-- They may have left: they are resolved, never sent again blindly. $5 now.
+WITH lost AS (
+    SELECT id FROM deliveries
+     WHERE state = 'in_flight'
+       AND (owner NOT IN (SELECT id FROM workers WHERE seen_at > now() - $1::interval)
+            OR (owner = $2 AND claimed_at < $4 AND id <> ALL ($3::uuid[])))
+     ORDER BY seq FOR UPDATE SKIP LOCKED LIMIT 1000
+), recovered AS (
+    UPDATE deliveries
+       SET state = 'unknown', attempts = attempts + 1, next_try = $5, uncertain = true
+      FROM lost WHERE deliveries.id = lost.id
+    RETURNING deliveries.*
+), kept AS (
+    INSERT INTO attempts (delivery_id, number, kind, worker, started_at, ended_at, outcome, code, text, warnings,
+                          evidence)
+    SELECT id, attempts, CASE claimed_as WHEN 'unknown' THEN 'resolve' ELSE 'send' END, owner, claimed_at, $5,
+           'unknown', 'WORKER_LOST', $6, '[]', '{}'
+      FROM recovered
+)
+SELECT id, message_id, destination, attempts FROM recovered
+
+-- name: forgotten
+-- Belt and braces: what should have been tried by now and has no job, and what waits behind nothing.
+WITH freed AS (
+    UPDATE deliveries SET state = 'queued', next_try = $1
+     WHERE state = 'waiting' AND created_at < $1
+       AND NOT EXISTS (SELECT FROM deliveries AS earlier
+                        WHERE earlier.lineage = deliveries.lineage AND earlier.channel = deliveries.channel
+                          AND earlier.seq < deliveries.seq
+                          AND earlier.state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held'))
+    RETURNING id, destination, attempts
+)
+SELECT id, destination, attempts FROM freed
+UNION ALL
+(SELECT id, destination, attempts FROM deliveries
+  WHERE state IN ('queued', 'unknown') AND next_try < $1
+    AND NOT EXISTS (SELECT FROM pgqueuer AS job
+                     WHERE job.dedupe_key = 'delivery:' || deliveries.id || ':' || deliveries.attempts
+                       AND job.status IN ('queued', 'picked'))
+  ORDER BY next_try LIMIT 500)
+
+-- name: release_held
+-- A held delivery goes back to its place in its lineage.
+UPDATE deliveries
+   SET destination = $3, next_try = $2, hold_until = NULL, code = '', text = '',
+       state = CASE WHEN EXISTS (SELECT FROM deliveries AS earlier
+                                  WHERE earlier.lineage = deliveries.lineage AND earlier.channel = deliveries.channel
+                                    AND earlier.seq < deliveries.seq
+                                    AND earlier.state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held'))
+                    THEN 'waiting' ELSE 'queued' END
+ WHERE id = $1 AND state = 'held'
+RETURNING id, destination, attempts, state
+
+-- name: close
+-- Ends what no process works on: $1 delivery, $2 state, $3 now, $4 the states it may leave.
+UPDATE deliveries SET state = $2, finished_at = $3, next_try = NULL, hold_until = NULL
+ WHERE id = $1 AND state = ANY ($4::text[])
+RETURNING id, lineage, channel
+
+-- name: expired
+SELECT id FROM deliveries WHERE state = 'held' AND hold_until < $1 ORDER BY hold_until LIMIT 100
+
+-- name: reopen
+-- A replay: a new budget of attempts for what was refused or given up; what may have left is resolved first.
+UPDATE deliveries
+   SET state = CASE WHEN uncertain THEN 'unknown' ELSE 'queued' END, next_try = $2, budget_from = attempts,
+       finished_at = NULL, partial_code = '', recipients = coalesce($3, recipients), code = '', text = ''
+ WHERE id = $1 AND state IN ('refused', 'failed')
+RETURNING id, destination, attempts
+
+-- name: of_message
+SELECT id, channel, state FROM deliveries WHERE message_id = $1 ORDER BY seq
+
+-- name: sent_before
+-- Message-ID of the last mail sent for these lineages, by channel, before a delivery ($3).
+SELECT DISTINCT ON (channel) channel, ids->>'message_id' AS message_id
+  FROM deliveries
+ WHERE lineage = $1 AND channel = $2 AND state = 'delivered' AND id <> $3
+ ORDER BY channel, seq DESC
+
+-- name: served_recipients
+SELECT address FROM recipient_results WHERE delivery_id = $1 AND outcome = 'delivered'
+
+-- name: dsn
+-- Mailboxes of a mail that await a notification: $1 envelope, $2 address in lower case.
+SELECT result.delivery_id, result.address, result.party_id, result.dsn, result.outcome, deliveries.message_id
+  FROM recipient_results AS result JOIN deliveries ON deliveries.id = result.delivery_id
+ WHERE result.envelope = $1 AND result.address = $2 AND result.dsn IN ('expected', 'timeout')
+ FOR UPDATE OF result
+
+-- name: dsn_late
+SELECT result.delivery_id, result.address, result.party_id, deliveries.message_id
+  FROM recipient_results AS result JOIN deliveries ON deliveries.id = result.delivery_id
+ WHERE result.dsn = 'expected' AND result.dsn_deadline < $1
+ ORDER BY result.dsn_deadline LIMIT 100
+ FOR UPDATE OF result SKIP LOCKED
+
+-- name: set_dsn
+UPDATE recipient_results SET dsn = $3, outcome = $4, code = $5, text = $6, at = $7
+ WHERE delivery_id = $1 AND address = $2
+
+-- name: add
+-- Deliveries that a replay adds to a message ($1); each takes its place in its lineage.
+WITH earlier AS (
+    SELECT lineage, channel FROM deliveries
+     WHERE lineage = ANY ($3::text[]) AND state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held')
+     ORDER BY seq FOR UPDATE
+)
+INSERT INTO deliveries (id, message_id, channel, destination, lineage, request, qualified, ids, addressees, recipients,
+                        created_at, next_try, hold_until, code, text, state)
+SELECT row.id, $1, row.channel, row.destination, row.lineage, row.request, row.qualified, row.ids, row.recipients,
+       row.recipients, row.created_at, row.next_try, row.hold_until, row.code, row.text,
+       CASE WHEN row.state <> 'held' AND EXISTS (
+                 SELECT FROM earlier WHERE earlier.lineage = row.lineage AND earlier.channel = row.channel)
+            THEN 'waiting' ELSE row.state END
+  FROM json_to_recordset($2) AS row (
+       id uuid, channel text, destination text, lineage text, request text, qualified boolean, ids json,
+       recipients json, created_at timestamptz, next_try timestamptz, hold_until timestamptz, code text, text text,
+       state text)
+RETURNING id, destination, attempts, state

@@ -1,0 +1,75 @@
+-- name: list
+-- Newest first. Every filter may be null. $6: a state that at least one delivery has. $7: ids below.
+SELECT messages.id, messages.received_at, messages.listener, messages.sender, messages.control_id,
+       messages.message_type, messages.kind, messages.ack_code, messages.size,
+       (SELECT coalesce(json_agg(json_build_object('channel', channel, 'state', state, 'code', code) ORDER BY seq),
+                        '[]'::json)
+          FROM deliveries WHERE deliveries.message_id = messages.id) AS deliveries
+  FROM messages
+ WHERE ($1::timestamptz IS NULL OR received_at >= $1)
+   AND ($2::timestamptz IS NULL OR received_at < $2)
+   AND ($3::text IS NULL OR sender = $3)
+   AND ($4::text IS NULL OR kind = $4)
+   AND ($5::text IS NULL OR control_id = $5)
+   AND ($6::text IS NULL OR EXISTS (SELECT FROM deliveries
+                                     WHERE deliveries.message_id = messages.id AND deliveries.state = $6))
+   AND ($7::bigint IS NULL OR id < $7)
+ ORDER BY id DESC LIMIT $8
+
+-- name: message
+SELECT * FROM messages WHERE id = $1
+
+-- name: documents
+SELECT * FROM documents WHERE message_id = $1 ORDER BY position
+
+-- name: findings
+SELECT * FROM findings WHERE message_id = $1 ORDER BY run, position
+
+-- name: decisions
+SELECT * FROM decisions WHERE message_id = $1 ORDER BY run, position
+
+-- name: deliveries
+SELECT * FROM deliveries WHERE message_id = $1 ORDER BY seq
+
+-- name: attempts
+SELECT attempts.* FROM attempts JOIN deliveries ON deliveries.id = attempts.delivery_id
+ WHERE deliveries.message_id = $1 ORDER BY deliveries.seq, attempts.number
+
+-- name: recipients
+SELECT recipient_results.* FROM recipient_results JOIN deliveries ON deliveries.id = recipient_results.delivery_id
+ WHERE deliveries.message_id = $1 ORDER BY deliveries.seq, recipient_results.address
+
+-- name: acks
+SELECT * FROM business_acks WHERE message_id = $1 ORDER BY created_at, id
+
+-- name: events
+SELECT * FROM events
+ WHERE message_id = $1 OR delivery_id IN (SELECT id FROM deliveries WHERE message_id = $1)
+ ORDER BY id
+
+-- name: engine_events
+SELECT * FROM events WHERE message_id IS NULL AND delivery_id IS NULL ORDER BY id DESC LIMIT $1
+
+-- name: counts
+SELECT state, channel, count(*) AS count FROM deliveries GROUP BY state, channel ORDER BY state, channel
+
+-- name: add_run
+-- What a replay found and decided: one run more.
+WITH run AS (
+    SELECT 1 + max(run) AS number FROM (
+        SELECT 1 AS run UNION ALL SELECT run FROM findings WHERE message_id = $1
+        UNION ALL SELECT run FROM decisions WHERE message_id = $1) AS runs
+), new_findings AS (
+    INSERT INTO findings (message_id, run, position, code, severity, location, text, rule)
+    SELECT $1, run.number, row.*
+      FROM run, json_to_recordset($2) AS row (
+           position smallint, code text, severity text, location text, text text, rule text)
+), new_decisions AS (
+    INSERT INTO decisions (message_id, run, position, document, channel, action, code, because, recipients, due, gap,
+                           legal_gap, rules_digest)
+    SELECT $1, run.number, row.*
+      FROM run, json_to_recordset($3) AS row (
+           position smallint, document text, channel text, action text, code text, because json, recipients json,
+           due boolean, gap boolean, legal_gap boolean, rules_digest text)
+)
+SELECT number FROM run

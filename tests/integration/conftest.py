@@ -1,0 +1,3 @@
+"""Stores for every integration test."""
+
+from tests.stores import *  # noqa: F403  # fixtures

@@ -1,0 +1,84 @@
+"""The circuit breaker: one alert, one probe, everybody back."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from pfi.engine.breaker import Breaker
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 5, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def make() -> tuple[Breaker, Watch]:
+    watch = Watch()
+    return Breaker(60, watch, Random(1)), watch  # noqa: S311  # replayable
+
+
+def test_a_sound_destination_takes_everything() -> None:
+    breaker, _ = make()
+    assert breaker.admit() is None
+    assert not breaker.passed()
+    assert breaker.open_until is None
+    assert breaker.pause_left == timedelta(0)
+
+
+def test_a_stopped_destination_takes_nothing_before_its_pause_is_over() -> None:
+    breaker, watch = make()
+    assert breaker.failed()
+    assert breaker.open_until == watch.now + timedelta(seconds=60)
+    wait = breaker.admit()
+    assert wait is not None
+    assert timedelta(seconds=60) <= wait <= timedelta(seconds=72)
+    watch.passes(59)
+    assert breaker.admit() is not None
+
+
+def test_one_attempt_probes_while_the_others_wait() -> None:
+    breaker, watch = make()
+    breaker.failed()
+    watch.passes(61)
+    assert breaker.admit() is None
+    assert breaker.admit() is not None
+
+
+def test_a_good_probe_reopens_the_destination_and_is_news() -> None:
+    breaker, watch = make()
+    breaker.failed()
+    watch.passes(61)
+    breaker.admit()
+    assert breaker.passed()
+    assert breaker.admit() is None
+    assert breaker.admit() is None
+
+
+def test_a_bad_probe_closes_it_again_and_is_no_news() -> None:
+    breaker, watch = make()
+    assert breaker.failed()
+    watch.passes(61)
+    breaker.admit()
+    assert not breaker.failed()
+    assert breaker.admit() is not None
+
+
+def test_a_probe_that_was_not_made_lets_another_one_probe() -> None:
+    breaker, watch = make()
+    breaker.failed()
+    watch.passes(61)
+    breaker.admit()
+    breaker.abandoned()
+    assert breaker.admit() is None
+
+
+def test_an_attempt_begun_before_the_stop_does_not_reopen() -> None:
+    breaker, _ = make()
+    breaker.failed()
+    assert not breaker.passed()
+    assert breaker.open_until is not None
