@@ -16,6 +16,7 @@ from pfi.standards.hl7v2.ack import read_ack
 
 _DOCUMENT = re.compile(rb"\^XML\^Base64\^([A-Za-z0-9+/=]+)", re.IGNORECASE)
 _DOCUMENT_ID = re.compile(rb'<id\b[^>]*\broot="([0-9.]+)"')
+_SET_ID = re.compile(rb'<setId\b[^>]*\broot="([0-9.]+)"')
 
 
 class Template:
@@ -40,11 +41,15 @@ class Template:
         if identifier is None:
             raise ConfigurationError("BENCH_MESSAGE", f"{path} : CDA sans identifiant.", "Voir samples/bench.")
         self._document_id = identifier[1]
+        lineage = _SET_ID.search(header)
+        self._set_id = lineage[1] if lineage else b""
 
-    def make(self, control_id: str, document_id: str) -> bytes:
-        """The message under other identifiers."""
+    def make(self, control_id: str, document_id: str, set_id: str) -> bytes:
+        """The message under other identifiers: another document, of another lineage."""
         replaced = document_id.encode()
         document = self._document.replace(self._document_id, replaced)
+        if self._set_id and self._set_id != self._document_id:
+            document = document.replace(self._set_id, set_id.encode())
         head = self._head.replace(b"|" + self._control_id + b"|", b"|" + control_id.encode() + b"|", 1)
         return (
             head.replace(self._document_id, replaced)
@@ -103,7 +108,7 @@ class Load:
         for index in range(count):
             template = self._templates[self._made % len(self._templates)]
             self._made += 1
-            message = template.make(self._ids.control_id(), self._ids.oid())
+            message = template.make(self._ids.control_id(), self._ids.oid(), self._ids.oid())
             if rate is None:
                 yield 0.0, message
                 continue

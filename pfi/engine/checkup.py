@@ -65,7 +65,7 @@ async def _neighbour(
     offline: bool,
 ) -> list[CheckResult]:
     try:
-        connector_class, checked = configuration.connector(connector_name, connector_settings, location)
+        connector_class, checked = configuration.neighbour(connector_name, connector_settings, location)
         connector = connector_class(checked, surroundings)
         await connector.open()
     except PfiError as error:

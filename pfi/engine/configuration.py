@@ -55,6 +55,22 @@ class Configuration:
         """The class of a connector (entry point group `pfi.connectors`) and its checked settings."""
         return self._load("pfi.connectors", name, settings, location)
 
+    def neighbour(self, name: str, settings: dict[str, Any], location: Location) -> tuple[type[Any], ConnectorSettings]:
+        """A connector that will be used: it must serve the environment of this engine, so that no INS of test ever
+        reaches a production service, nor the contrary."""
+        connector_class, checked = self.connector(name, settings, location)
+        declared = getattr(checked, "environment", None)
+        if declared is not None and declared != self.settings.ins.environment:
+            raise self._error(
+                "ENVIRONMENT_MISMATCH",
+                Fault(
+                    (*location, "settings", "environment"),
+                    f"« environment: {declared} » contredit « ins.environment: {self.settings.ins.environment} »",
+                    "Donner la même valeur aux deux.",
+                ),
+            )
+        return connector_class, checked
+
     def source(self, name: str, settings: dict[str, Any], location: Location) -> tuple[type[Any], ConnectorSettings]:
         """The class of a source (entry point group `pfi.sources`) and its checked settings."""
         return self._load("pfi.sources", name, settings, location)

@@ -140,6 +140,7 @@ class EngineIntake:
             _LOG.warning("back_pressure", listener=peer.listener)
             return self._come_again(_header_of(raw))
         received_at = self._context.clock()
+        await self._processing.room(self._context.settings.limits.pace_seconds)
         reading = await self._read(raw, peer, received_at)
         try:
             return await self._take(reading)

@@ -7,6 +7,7 @@ acknowledgments together, written only while the claim is still ours.
 """
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
 from pfi.engine.settings import DestinationSettings
+from pfi.engine.validation import Validation
 from pfi.model.decision import Channel
 from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.model.submission import Request, Submission
@@ -54,10 +56,18 @@ class Destination:
 
 
 class Processing:
-    def __init__(self, context: Context, reader: Reader, outbox: Outbox, connectors: Mapping[str, Connector]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        reader: Reader,
+        outbox: Outbox,
+        connectors: Mapping[str, Connector],
+        validation: Validation,
+    ) -> None:
         """`connectors`: by name of destination."""
         self._context = context
         self._reader = reader
+        self._validation = validation
         self._outbox = outbox
         self._destinations = {
             name: Destination(
@@ -73,6 +83,7 @@ class Processing:
         self._started: set[uuid.UUID] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._room = asyncio.Event()
 
     @property
     def destinations(self) -> tuple[Destination, ...]:
@@ -82,6 +93,24 @@ class Processing:
     def active(self) -> frozenset[uuid.UUID]:
         """Deliveries that this process works on."""
         return frozenset(self._active)
+
+    async def room(self, longest: float) -> None:
+        """Waits, at most `longest` seconds, until this process can take one more document in hand.
+
+        Pacing: a delivery born queued costs a second reading of its message, three times the work. A sender that waits
+        a little for its acknowledgment costs nothing. Stopped destinations do not make anybody wait.
+        """
+        if not self._crowded:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                while self._crowded:
+                    self._room.clear()
+                    await self._room.wait()
+
+    @property
+    def _crowded(self) -> bool:
+        return any(place.full and place.breaker.open_until is None for place in self._destinations.values())
 
     def birth(self, destination: str) -> tuple[DeliveryState, datetime]:
         """How a new delivery is born, and when it is due: claimed by this process when it can be tried soon, else
@@ -182,6 +211,7 @@ class Processing:
         finally:
             place.breaker.abandoned()
             place.backlog -= 1
+            self._room.set()
 
     async def _prepare(self, work: Work) -> Claim | EndedAttempt:
         """Builds a claimed delivery again, or ends it when its message cannot be read any more."""
@@ -231,10 +261,9 @@ class Processing:
     async def _attempt(self, claim: Claim) -> EndedAttempt:
         place = self._destinations[claim.destination]
         started_at = self._context.clock()
-        act = place.connector.resolve if claim.resolve else place.connector.send
         try:
             async with asyncio.timeout(self._context.timings.attempt):
-                outcome = await act(claim.delivery)
+                outcome = await self._act(place, claim)
         except TimeoutError:
             outcome = Outcome(OutcomeKind.UNKNOWN, "TIMEOUT", "L'envoi n'a pas abouti dans le temps imparti.")
         except Exception as error:
@@ -256,6 +285,15 @@ class Processing:
         reports = reporting.after_attempt(claim, ended)
         acks = self._outbox.write(claim.delivery.message, claim.sender, reports, delivery_id=claim.id)
         return replace(ended, acks=acks)
+
+    async def _act(self, place: Destination, claim: Claim) -> Outcome:
+        if claim.resolve:
+            return await place.connector.resolve(claim.delivery)
+        verdict = await self._validation.check(claim.delivery)
+        if verdict.refusal is not None:
+            return verdict.refusal
+        outcome = await place.connector.send(claim.delivery)
+        return replace(outcome, warnings=(*verdict.warnings, *outcome.warnings)) if verdict.warnings else outcome
 
     async def _watch(self, place: Destination, outcome: Outcome) -> None:
         """Stops or reopens the destination; one event for each change, not one for each document."""

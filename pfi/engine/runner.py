@@ -24,6 +24,7 @@ from pfi.engine.reading import Reader
 from pfi.engine.recovery import Recovery
 from pfi.engine.replay import Replay
 from pfi.engine.settings import Settings
+from pfi.engine.validation import Validation
 from pfi.engine.worker import JobWorker
 from pfi.model.clock import Clock, IdSource, system_clock
 from pfi.routing.rules import RuleBook, default_rule_paths, load_rules
@@ -185,6 +186,7 @@ class Engine:
             except STORE_ERRORS as error:
                 _LOG.warning("store_away", step="leave", error=type(error).__name__)
             running.reader.close()
+            running.validation.close()
         for connector in self._opened:
             await connector.close()
         self._opened.clear()
@@ -273,7 +275,7 @@ class Engine:
         self, name: str, settings: dict[str, object], location: tuple[str | int, ...], surroundings: Surroundings
     ) -> Any:
         """A Connector or a MessageConnector, as its entry point says."""
-        connector_class, checked = self._configuration.connector(name, settings, location)
+        connector_class, checked = self._configuration.neighbour(name, settings, location)
         return connector_class(checked, surroundings)
 
     @property
@@ -298,6 +300,7 @@ class _Running:
     replay: Replay
     collection: Collection
     worker: JobWorker
+    validation: Validation
 
     @classmethod
     def build(
@@ -309,7 +312,8 @@ class _Running:
     ) -> "_Running":
         reader = Reader(context.settings)
         outbox = Outbox(context, replies)
-        processing = Processing(context, reader, outbox, connectors)
+        validation = Validation(context.settings)
+        processing = Processing(context, reader, outbox, connectors, validation)
         load = Load(context.settings.limits.open_deliveries)
         holds = Holds(context, reader, outbox)
         notifications = Notifications(context, reader, outbox)
@@ -325,4 +329,5 @@ class _Running:
             Replay(context, reader, holds, keys),
             Collection(context, notifications, connectors),
             JobWorker(context, processing, outbox),
+            validation,
         )

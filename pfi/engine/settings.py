@@ -177,6 +177,8 @@ class DestinationSettings(_Model):
 class LimitSettings(_Model):
     open_deliveries: int = Field(default=50_000, ge=1)
     """Back-pressure: above this number of unfinished deliveries, intake answers AR (come again)."""
+    pace_seconds: float = Field(default=3.0, ge=0)
+    """How long an acknowledgment may be kept back while this process has more documents in hand than it can deliver."""
     dsn_hours: float = Field(default=72.0, gt=0)
     """A mail for which no DSN came within this time is reported Z02 = N, code 420."""
     body_days: int = Field(default=30, ge=1)

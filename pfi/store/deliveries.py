@@ -12,10 +12,11 @@ from pfi.model.decision import Channel
 from pfi.model.delivery import DeliveryIds, Outcome
 from pfi.model.parties import Recipient
 from pfi.model.submission import Request
-from pfi.store import sql, values
+from pfi.store import lineages, sql, values
 from pfi.store.database import Connection
-from pfi.store.messages import NewAck, NewDelivery, clean, delivery_row
+from pfi.store.messages import NewAck, NewDelivery, delivery_row
 from pfi.store.states import OPEN, DeliveryState
+from pfi.store.values import clean
 
 _SQL = sql.load("deliveries")
 
@@ -131,6 +132,7 @@ async def read(connection: Connection, delivery_id: uuid.UUID) -> Work | None:
 
 async def end_attempts(connection: Connection, worker: uuid.UUID, ended: Sequence[EndedAttempt], now: datetime) -> Ends:
     """Writes results by compare-and-set on the claim; must run inside a transaction."""
+    await lineages.lock(connection, [each.lineage for each in ended])
     rows = await connection.fetch(
         _SQL["end_attempts"],
         [_ended_row(each) for each in ended],

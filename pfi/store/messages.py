@@ -14,9 +14,10 @@ from pfi.model.document import Document
 from pfi.model.finding import Finding
 from pfi.model.patient import PatientState
 from pfi.model.submission import Request
-from pfi.store import sql, values
+from pfi.store import lineages, sql, values
 from pfi.store.database import Connection
 from pfi.store.states import AckState, DeliveryState
+from pfi.store.values import clean
 
 _SQL = sql.load("messages")
 
@@ -146,6 +147,7 @@ async def accept(
     acks: Iterable[NewAck] = (),
 ) -> Accepted | None:
     """Stores everything in one statement; `None` when the same message was accepted before."""
+    await lineages.lock(connection, [each.lineage for each in deliveries])
     row = await connection.fetchrow(
         _SQL["accept"],
         message.received_at,
@@ -302,8 +304,3 @@ def delivery_row(new: NewDelivery) -> dict[str, Any]:
         "text": new.text,
         "state": new.state,
     }
-
-
-def clean(text: str) -> str:
-    """PostgreSQL text cannot hold U+0000, nor what is not Unicode."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

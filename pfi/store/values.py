@@ -46,3 +46,8 @@ def dump_state(state: PatientState) -> Any:
 
 def load_state(value: Any) -> PatientState:
     return _STATE.validate_json(orjson.dumps(value))
+
+
+def clean(text: str) -> str:
+    """PostgreSQL text cannot hold U+0000, nor what is not Unicode."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

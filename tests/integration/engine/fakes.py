@@ -90,7 +90,8 @@ class FakeReply:
 
     def __init__(self, settings: Any = None, surroundings: Surroundings | None = None) -> None:
         self.received: list[OutboundMessage] = []
-        self.answers: list[Outcome] = []
+        self.answers: list[Outcome | Exception] = []
+        self.gate: asyncio.Event | None = None
 
     async def open(self) -> None: ...
 
@@ -101,7 +102,12 @@ class FakeReply:
 
     async def send_message(self, message: OutboundMessage) -> Outcome:
         self.received.append(message)
-        return self.answers.pop(0) if self.answers else DELIVERED
+        if self.gate is not None:
+            await self.gate.wait()
+        answer = self.answers.pop(0) if self.answers else DELIVERED
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     @property
     def told(self) -> list[tuple[str, bool, str, str]]:
@@ -185,7 +191,7 @@ async def house(url: str, **changes: Any) -> AsyncIterator[House]:
         await built.engine.stop(grace=2)
 
 
-async def eventually(true: Callable[[], Any], seconds: float = 8.0) -> None:
+async def eventually(true: Callable[[], Any], seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while not await true():  # noqa: ASYNC110  # the truth is in a database
             await asyncio.sleep(0.02)

@@ -8,6 +8,7 @@ from samples.generator import world
 from samples.generator.request import Flags, Kind
 from tests.integration.engine.fakes import (
     DELIVERED,
+    FAST,
     NOT_DELIVERED,
     REFUSED,
     UNKNOWN,
@@ -218,7 +219,7 @@ async def test_a_destination_that_stays_down_is_one_alert_not_a_flood(store_url:
 
 
 async def test_what_the_destination_cannot_take_now_is_left_to_jobs(store_url: str) -> None:
-    async with house(store_url, concurrency=1) as home:
+    async with house(store_url, concurrency=1, timings=replace(FAST, attempt=60.0), limits={"pace_seconds": 0}) as home:
         home.dmp.gate = asyncio.Event()
         for number in range(10):
             await home.accept(letter(f"M{number}", flags=ONLY_DMP))

@@ -1,10 +1,14 @@
 """The journal tells everything about a message; a replay repeats nothing that was done."""
 
+from dataclasses import replace
+
 from pfi.engine.configuration import Configuration
 from pfi.engine.journal import MessageFilter
 from pfi.engine.runner import open_desk
 from pfi.model.delivery import Outcome, OutcomeKind
-from samples.generator.request import Flags
+from samples.generator import adt, world
+from samples.generator.catalogue import discharge
+from samples.generator.request import Flags, encode, write_request
 from tests.integration.engine.fakes import NOT_DELIVERED, REFUSED, UNKNOWN, House, house, letter
 from tests.integration.engine.test_holds import provisional
 
@@ -108,6 +112,22 @@ async def test_a_replay_sends_no_report_twice_but_those_that_had_no_address(stor
         await home.told(3)
         assert (await home.engine.replay.replay(1)).acks == 0
         assert home.dmp.sent == []
+
+
+async def test_a_replay_makes_the_delivery_of_a_channel_that_is_allowed_now(store_url: str) -> None:
+    opposition = next(event for event in adt.EVENTS if event.file == "a31-opposition")
+    consent = replace(
+        opposition, control_id="GAM-0009", occurred_at="20260302100000", zfa=adt.Zfa("ACTIF", "INO", "IC")
+    )
+    async with house(store_url) as home:
+        await home.accept(encode(adt.segments(opposition)))
+        await home.accept(write_request(discharge("D1", patient=world.OPPOSED)))
+        await home.until(PRO="delivered", CIT="delivered")
+        await home.accept(encode(adt.segments(consent)))
+        report = await home.engine.replay.replay(2)
+        assert len(report.created) == 1
+        await home.until(DMP="delivered")
+        assert len(home.mail.sent) == 2
 
 
 async def test_a_held_delivery_stays_held_when_nothing_changed(store_url: str) -> None:

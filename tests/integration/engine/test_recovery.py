@@ -146,6 +146,32 @@ async def test_a_clean_stop_lets_attempts_under_way_end(store_url: str) -> None:
     assert len(home.reply.received) == 1
 
 
+async def test_a_clean_stop_gives_back_the_reports_that_could_not_be_handed_over(store_url: str) -> None:
+    home = House(store_url)
+    home.reply.gate = asyncio.Event()
+    await home.engine.start()
+    await home.accept(letter(flags=ONLY_DMP))
+    await home.until(DMP="delivered")
+    await eventually(lambda: _handed(home))
+    await home.engine.stop(grace=0.2)
+    async with house(store_url) as heir:
+        assert await heir.told(1) == [("Z01", True, "", "")]
+        assert heir.reply.received[0].content == home.reply.received[0].content
+
+
+async def test_a_defect_of_the_reply_connector_or_its_silence_only_delays_the_report(store_url: str) -> None:
+    async with house(store_url, timings=replace(FAST, attempt=0.2)) as home:
+        home.reply.answers = [ValueError("bug")]
+        await home.accept(letter(flags=ONLY_DMP))
+        await eventually(lambda: _waiting_reports(home, 1))
+        await home.fetch("UPDATE business_acks SET next_try = now() - interval '1 hour' RETURNING id")
+        await home.fetch("DELETE FROM pgqueuer RETURNING id")
+        assert await home.told(2) == [("Z01", True, "", "")] * 2
+        home.reply.gate = asyncio.Event()
+        await home.accept(letter("B", flags=ONLY_DMP))
+        await eventually(lambda: _waiting_reports(home, 1))
+
+
 async def test_old_bodies_are_dropped_once_everything_about_them_is_finished(store_url: str) -> None:
     async with house(store_url) as home:
         await home.accept(letter(flags=ONLY_DMP))
@@ -182,16 +208,26 @@ SELECT gen_random_uuid(), messages.id, channel, destination, control_id, request
 async def _kill(home: House) -> None:
     """As SIGKILL: nothing is given back, nothing more is written."""
     engine = home.engine
-    tasks = [*engine._tasks, *engine.recovery._processing._tasks, *engine.recovery._outbox._tasks]
-    engine.recovery.stop()
+    left = {*engine._tasks, *engine.recovery._processing._tasks, *engine.recovery._outbox._tasks}
     engine.database.pool.terminate()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    while left:
+        # The driver may swallow one cancellation while its connection dies.
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.1)
 
 
 async def _has_event(home: House, kind: str) -> bool:
     return bool(await home.fetch("SELECT FROM events WHERE kind = $1", kind))
+
+
+async def _handed(home: House) -> bool:
+    return bool(home.reply.received)
+
+
+async def _waiting_reports(home: House, count: int) -> bool:
+    rows = await home.fetch("SELECT FROM business_acks WHERE state = 'queued' AND attempts > 0")
+    return len(rows) == count
 
 
 async def _resolved(home: House) -> bool:

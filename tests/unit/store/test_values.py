@@ -9,7 +9,7 @@ from pfi.model.delivery import DeliveryIds
 from pfi.model.parties import Device, Organization, Person, Recipient, RecipientKind
 from pfi.model.patient import DmpStatus, Feeding, Identifier, Ins, Patient, PatientState, Traits
 from pfi.store import values
-from pfi.store.messages import clean
+from pfi.store.values import clean
 
 
 def test_recipients_come_back_as_they_were() -> None:
