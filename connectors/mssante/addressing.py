@@ -49,8 +49,8 @@ def _patient_addressing(delivery: Delivery, settings: MssanteSettings) -> Addres
     expected = address.patient_address(ins) if ins is not None else None
     given = [recipient.address for recipient in delivery.recipients] or [""]
     may_compute = settings.patient_address is PatientAddress.COMPUTE
-    if ins is not None and ins.oid in TEST_INS_OIDS and all(address.is_patient(each) for each in given):
-        # Test identities often come with a misspelt mailbox: routing kept it, so it is written as given (§1.2-6).
+    if ins is not None and ins.oid in TEST_INS_OIDS and all(address.is_misspelt_patient(each) for each in given):
+        # Test identities often come with a mailbox that can be nobody's: routing kept it, it is served as given (§1.2).
         return Addressing(_distinct(given), (), _distinct(given), tuple((each, each) for each in given))
     if expected is None or not all(
         address.same_mailbox(each, expected) if each.strip() else may_compute for each in given

@@ -58,12 +58,29 @@ class Result:
 
 @click.command(short_help="Mesure les performances, en local.")
 @click.option(
-    "--documents", default=600, show_default=True, type=click.IntRange(20, 200_000), help="Documents, à fond."
+    "--documents",
+    default=600,
+    show_default=True,
+    type=click.IntRange(20, 200_000),
+    metavar="NOMBRE",
+    help="Documents, à fond.",
 )
 @click.option(
-    "--steady", default=200, show_default=True, type=click.IntRange(0, 100_000), help="Documents à demi-charge."
+    "--steady",
+    default=200,
+    show_default=True,
+    type=click.IntRange(0, 100_000),
+    metavar="NOMBRE",
+    help="Documents à demi-charge.",
 )
-@click.option("--connections", default=8, show_default=True, type=click.IntRange(1, 100), help="Connexions MLLP.")
+@click.option(
+    "--connections",
+    default=8,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    metavar="NOMBRE",
+    help="Connexions MLLP.",
+)
 @click.option(
     "--messages",
     type=click.Path(exists=True, path_type=Path),

@@ -34,11 +34,39 @@ def schema() -> None:
 
 
 def schema_text() -> str:
-    """The JSON Schema of `pfi.yaml`, for editors; settings of connectors are inlined by their name."""
+    """The JSON Schema of `pfi.yaml`, for editors; `settings` are those of the connector or source named beside them."""
     document = Settings.model_json_schema()
     document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     document["title"] = "Configuration de la PFI (pfi.yaml)"
+    for holder, key, group in _HOLDERS:
+        _add_settings(document["$defs"], holder, key, group)
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode() + "\n"
+
+
+_HOLDERS = (
+    ("ListenerSettings", "source", "pfi.sources"),
+    ("DestinationSettings", "connector", "pfi.connectors"),
+    ("ReplySettings", "connector", "pfi.connectors"),
+)
+"""Models with a free `settings` block: model, key that names the connector, entry points where it is found."""
+
+
+def _add_settings(definitions: dict[str, Any], holder: str, key: str, group: str) -> None:
+    """Adds "if `key` is this name, then `settings` are these" for every entry point of the group."""
+    choices = []
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        name = f"{group}.{point.name}"
+        model: type[BaseModel] = point.load().settings_model
+        schema = model.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+        definitions |= {f"{name}.{inner}": each for inner, each in schema.pop("$defs", {}).items()}
+        definitions[name] = schema
+        choices.append(
+            {
+                "if": {"properties": {key: {"const": point.name}}, "required": [key]},
+                "then": {"properties": {"settings": {"$ref": f"#/$defs/{name}"}}},
+            }
+        )
+    definitions[holder]["allOf"] = choices
 
 
 def reference_text() -> str:
@@ -105,7 +133,7 @@ def _type_name(annotation: Any) -> str:
     if origin in (tuple, list, frozenset):
         return "list of " + _type_name(arguments[0])
     if origin is dict:
-        return "block by name"
+        return "block" if arguments[1] is Any else "block by name"
     if origin is typing.Literal:
         return ", ".join(f"`{each}`" for each in arguments)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
@@ -123,6 +151,17 @@ def _default(field: FieldInfo) -> str:
         return "see below"
     if value is None or value == {} or value == ():
         return "none"
+    if value == "":
+        return "empty"
     if isinstance(value, frozenset | tuple):
         return ", ".join(f"`{each}`" for each in sorted(map(str, value)))
-    return f"`{value.value if isinstance(value, Enum) else value}`"
+    return f"`{_written(value)}`"
+
+
+def _written(value: Any) -> str:
+    """A scalar as YAML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value.value if isinstance(value, Enum) else value)

@@ -45,11 +45,17 @@ from pfi.standards.nomenclature import class_code, format_code
     help="Message ADT à appliquer d'abord à l'état du patient (répétable, dans l'ordre).",
 )
 @click.option("--mode", type=click.Choice(["tolerant", "strict"]), help="Lecture tolérante ou stricte.")
-@click.option("--at", "moment", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Moment du traitement.")
+@click.option(
+    "--at",
+    "moment",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="AAAA-MM-JJ[THH:MM:SS]",
+    help="Moment du traitement (UTC).",
+)
 @click.option(
     "--environment",
     type=click.Choice(["production", "test"]),
-    help="INS admis. Par défaut : celui de la configuration, sinon celui de l'INS du message.",
+    help="Environnement des INS admises. Par défaut : celui de la configuration, sinon celui de l'INS du message.",
 )
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Écrit ici, octet pour octet, ce qui partirait."
@@ -86,7 +92,8 @@ def explain(
     if out is not None:
         from pfi.cli.outgoing import write_outgoing
 
-        write_outgoing(out, interpretation, conclusion, configuration, now)
+        outgoing = write_outgoing(out, interpretation, conclusion, configuration, now)
+        conclusion = replace(conclusion, findings=(*conclusion.findings, *outgoing.notes))
     if as_json:
         click.echo(orjson.dumps(as_object(interpretation, conclusion), option=orjson.OPT_INDENT_2).decode())
     else:
@@ -128,7 +135,7 @@ class _Overrides:
                     "INS_TEST_OID",
                     Severity.INFO,
                     "PID^1^3",
-                    "INS de test ou de démonstration : expliqué comme dans un environnement de test. "
+                    "INS de test ou de démonstration : expliquée comme dans un environnement de test. "
                     "En production (ins.environment), rien ne partirait.",
                     "ins digest §1.3",
                 ),

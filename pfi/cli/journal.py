@@ -54,11 +54,18 @@ def _plain(value: object) -> Any:
 @click.command(short_help="Liste les messages reçus.")
 @config_option
 @click.option("--state", type=click.Choice(list(STATES)), help="Dont une livraison est dans cet état.")
-@click.option("--sender", help="De cet émetteur.")
-@click.option("--control-id", help="De cet identifiant (MSH-10).")
+@click.option("--sender", metavar="NOM", help="De cet émetteur.")
+@click.option("--control-id", metavar="MSH-10", help="De cet identifiant (MSH-10).")
 @click.option("--kind", type=click.Choice(list(_KINDS)), help="De ce genre.")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Reçus depuis (UTC).")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="Nombre de lignes.")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="AAAA-MM-JJ[THH:MM:SS]",
+    help="Reçus depuis (UTC).",
+)
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 1000), metavar="NOMBRE", help="Nombre de lignes."
+)
 @json_option
 def messages(
     config_path: Path,

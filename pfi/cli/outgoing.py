@@ -7,26 +7,49 @@ certificates, so that an integrator needs no configuration to look at a lot or a
 import asyncio
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Any
 
 from pfi import __version__
 from pfi.engine.configuration import Configuration
-from pfi.engine.connector import Connector, Surroundings
+from pfi.engine.connector import Connector, Preview, Surroundings
 from pfi.engine.interpretation import Conclusion, Interpretation, acknowledgment, plan
-from pfi.engine.reporting import at_intake, ordered
-from pfi.model.acknowledgment import BusinessAck, BusinessEvent
+from pfi.engine.reporting import at_intake, ordered, refusal
+from pfi.model.acknowledgment import AckCode, BusinessAck, BusinessEvent
 from pfi.model.clock import IdSource
 from pfi.model.decision import Action, Channel
 from pfi.model.delivery import Delivery
+from pfi.model.errors import PfiError
+from pfi.model.finding import Finding, Severity
 from pfi.model.profile import Environment
-from pfi.model.submission import Submission
+from pfi.model.submission import Request, Submission
 from pfi.standards.hl7v2.zam import write_zam
 from pfi.standards.x509.authority import TestAuthority
 
 _NAMES = {Channel.DMP: "dmp", Channel.PRO: "pro", Channel.CIT: "citizen"}
+_WORDS = {Channel.DMP: "DMP", Channel.PRO: "MSSanté professionnels", Channel.CIT: "MSSanté citoyenne"}
 _STAND_IN = {Channel.DMP: "dmp", Channel.PRO: "mssante", Channel.CIT: "mssante"}
+_OURS = ("ack.hl7", "dmp-*.http", "pro-*.eml", "citizen-*.eml", "zam-*.hl7")
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What was written, and what there is to say about it (`OUT_REFUSED`, `OUT_REFERENCE_UNKNOWN`)."""
+
+    paths: tuple[Path, ...]
+    notes: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A delivery that its connector would refuse before any network."""
+
+    delivery: Delivery
+    code: str
+    text: str
 
 
 def write_outgoing(
@@ -35,9 +58,15 @@ def write_outgoing(
     conclusion: Conclusion,
     configuration: Configuration,
     now: datetime,
-) -> tuple[Path, ...]:
-    """Writes `ack.hl7`, `dmp-N.http`, `pro-N.eml`, `citizen-N.eml` and `zam-N.hl7`; returns their paths."""
+) -> Outgoing:
+    """Writes `ack.hl7`, `dmp-N.http`, `pro-N.eml`, `citizen-N.eml` and `zam-N.hl7`; those of a former run go away.
+
+    A channel whose connector would refuse the document gets no file and a note that says why.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    for pattern in _OURS:
+        for former in folder.glob(pattern):
+            former.unlink()
     ids = IdSource(oid_root=configuration.settings.site.oid_root)
     written: list[Path] = []
 
@@ -47,30 +76,72 @@ def write_outgoing(
         written.append(path)
 
     ack = acknowledgment(interpretation, conclusion, control_id=ids.control_id(), now=now)
+    # Nobody sent a bare document: nobody is answered.
     if ack is not None and interpretation.header is not None and interpretation.header.message_code != "CDA":
         write("ack.hl7", ack)
+    if conclusion.submission is None or conclusion.ack.code is not AckCode.AA:
+        return Outgoing(tuple(written), ())
     sent: list[Delivery] = []
+    refused: list[_Refusal] = []
+    notes: list[Finding] = []
     with tempfile.TemporaryDirectory() as scratch:
         workshop = _Workshop(configuration, Path(scratch), interpretation.profile.environment, ids, now)
-        counts = dict.fromkeys(Channel, 0)
         for planned in plan(conclusion, ids, now):
             if planned.decision.action is not Action.SEND:
                 continue
             delivery = planned.delivery
-            connector = workshop.connector(delivery.channel)
-            counts[delivery.channel] += 1
-            preview = connector.preview(delivery)
-            write(f"{_NAMES[delivery.channel]}-{counts[delivery.channel]}.{preview.extension}", preview.content)
+            made = _preview(workshop.connector(delivery.channel), delivery)
+            if isinstance(made, _Refusal):
+                refused.append(made)
+                notes.append(_refused_note(made))
+                continue
+            name = f"{_NAMES[delivery.channel]}-1.{made.extension}"
+            write(name, made.content)
             sent.append(delivery)
-    if conclusion.submission is not None:
-        acks = (
-            *at_intake(conclusion.submission, conclusion.decisions, now),
-            *_when_delivered(conclusion.submission, sent, now),
-        )
-        for number, business_ack in enumerate(acks, start=1):
-            content = write_zam(conclusion.submission.message, business_ack, control_id=ids.control_id(), now=now)
-            write(f"zam-{number}.hl7", content)
-    return tuple(written)
+            if delivery.channel is Channel.DMP and delivery.request is not Request.INITIAL:
+                notes.append(_reference_note(name))
+    acks = (
+        *at_intake(conclusion.submission, conclusion.decisions, now),
+        *_refused_by_connectors(conclusion.submission, refused, now),
+        *_when_delivered(conclusion.submission, sent, now),
+    )
+    for number, business_ack in enumerate(acks, start=1):
+        content = write_zam(conclusion.submission.message, business_ack, control_id=ids.control_id(), now=now)
+        write(f"zam-{number}.hl7", content)
+    return Outgoing(tuple(written), tuple(notes))
+
+
+def _preview(connector: Connector, delivery: Delivery) -> Preview | _Refusal:
+    try:
+        preview = connector.preview(delivery)
+    except PfiError as error:
+        return _Refusal(delivery, error.code, error.text)
+    if preview.extension == "eml" and "To" not in BytesHeaderParser().parsebytes(preview.content):
+        return _Refusal(delivery, _NOBODY, "Aucune adresse de destinataire n'est utilisable.")
+    return preview
+
+
+_NOBODY = "510"
+"""SMTPERRORCODE of a recipient address that cannot be used (hl7v2 digest §4.3)."""
+
+
+def _refused_note(refusal: _Refusal) -> Finding:
+    channel = refusal.delivery.channel
+    text = f"{_WORDS[channel]} : rien ne partirait, aucun fichier n'est écrit. {refusal.text} ({refusal.code})"
+    return Finding("OUT_REFUSED", Severity.WARNING, str(channel), text)
+
+
+def _reference_note(name: str) -> Finding:
+    text = (
+        f"{name} : l'entryUUID du document remplacé ou supprimé, que seul le DMP connaît, est écrit en zéros. "
+        "À l'envoi, il est d'abord demandé au DMP (TD3.1b)."
+    )
+    return Finding("OUT_REFERENCE_UNKNOWN", Severity.INFO, str(Channel.DMP), text, "DMP digest §1.5")
+
+
+def _refused_by_connectors(submission: Submission, refused: list[_Refusal], now: datetime) -> Iterator[BusinessAck]:
+    for each in refused:
+        yield from refusal(submission, each.delivery.channel, each.delivery.recipients, each.code, each.text, now)
 
 
 def _when_delivered(submission: Submission, deliveries: list[Delivery], now: datetime) -> Iterator[BusinessAck]:

@@ -25,13 +25,14 @@ import uvloop
     "--domain",
     "domains",
     multiple=True,
+    metavar="DOMAINE",
     help="Domaine de messagerie où toute boîte existe, sauf celles qui commencent par « inconnu » (répétable).",
 )
-@click.option("--dmp-port", default=0, help="Port du DMP (0 = au choix du système).")
-@click.option("--smtp-port", default=0, help="Port de l'opérateur MSSanté.")
-@click.option("--dpi-port", default=0, help="Port du DPI (MLLP).")
-@click.option("--dpi-tls-port", default=0, help="Port du DPI (MLLP sur TLS).")
-@click.option("--control-port", default=0, help="Port de pilotage (pannes, état), en HTTP local.")
+@click.option("--dmp-port", default=0, metavar="PORT", help="Port du DMP (0 = au choix du système).")
+@click.option("--smtp-port", default=0, metavar="PORT", help="Port de l'opérateur MSSanté.")
+@click.option("--dpi-port", default=0, metavar="PORT", help="Port du DPI (MLLP).")
+@click.option("--dpi-tls-port", default=0, metavar="PORT", help="Port du DPI (MLLP sur TLS).")
+@click.option("--control-port", default=0, metavar="PORT", help="Port de pilotage (pannes, état), en HTTP local.")
 @click.option("--light", is_flag=True, help="Puits rapides qui acceptent tout, pour les mesures.")
 @click.option("--json", "as_json", is_flag=True, help="Une ligne de JSON quand tout est prêt.")
 def sandbox(

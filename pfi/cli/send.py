@@ -26,7 +26,9 @@ from pfi.model.errors import PfiError
 @click.option(
     "--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Clé du certificat client."
 )
-@click.option("--timeout", default=30.0, show_default=True, help="Attente de chaque accusé, en secondes.")
+@click.option(
+    "--timeout", default=30.0, show_default=True, metavar="SECONDES", help="Attente de chaque accusé, en secondes."
+)
 @json_option
 def send(
     files: tuple[Path, ...],
@@ -71,7 +73,6 @@ async def _send_all(
     paths: list[Path], host: str, port: int, context: ssl.SSLContext | None, wait: float
 ) -> list[dict[str, str]]:
     from connectors.mllp.client import MllpClient
-
     from pfi.standards.hl7v2.ack import read_ack
 
     results: list[dict[str, str]] = []

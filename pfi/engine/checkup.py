@@ -1,10 +1,17 @@
-"""Checks a whole configuration: rules, certificates, then each neighbour (which is reached, never given a document)."""
+"""Checks a whole configuration: rules, store, certificates, then each neighbour (reached, never given a document)."""
+
+import os
+from pathlib import Path
 
 from pfi.engine.configuration import Configuration
 from pfi.engine.connector import CheckResult, Surroundings
+from pfi.engine.runner import database_url
+from pfi.engine.settings import Settings
 from pfi.model.clock import IdSource, system_clock
+from pfi.model.decision import Channel
 from pfi.model.errors import PfiError
 from pfi.routing.rules import default_rule_paths, load_rules
+from pfi.store.database import open_database
 
 
 async def check_everything(configuration: Configuration, *, offline: bool) -> tuple[CheckResult, ...]:
@@ -16,6 +23,7 @@ async def check_everything(configuration: Configuration, *, offline: bool) -> tu
         results.append(CheckResult("règles", True, f"empreinte {rules.digest[:12]}"))
     except PfiError as error:
         results.append(CheckResult("règles", False, f"{error.text} {error.next_step}"))
+    results.append(await _store(settings, offline=offline))
     if not settings.listeners:
         results.append(CheckResult("listeners", False, "Aucune écoute : rien ne pourra entrer. Ajouter « listeners »."))
     for index, listener in enumerate(settings.listeners):
@@ -25,6 +33,10 @@ async def check_everything(configuration: Configuration, *, offline: bool) -> tu
             results.append(CheckResult(subject, True, "réglages corrects"))
         except PfiError as error:
             results.append(CheckResult(subject, False, f"{error.text} {error.next_step}"))
+    for channel in Channel:
+        if settings.destination_of(channel) is None:
+            text = "aucune destination : ce qui est demandé pour ce canal restera en attente"
+            results.append(CheckResult(f"canal {channel}", True, text))
     surroundings = Surroundings(system_clock, IdSource(oid_root=settings.site.oid_root))
     for name, destination in settings.destinations.items():
         results += await _neighbour(
@@ -52,6 +64,30 @@ async def check_everything(configuration: Configuration, *, offline: bool) -> tu
             offline=offline,
         )
     return tuple(results)
+
+
+async def _store(settings: Settings, *, offline: bool) -> CheckResult:
+    """The hospital's own server is reached; the embedded one only needs its folder, and is not started for a check."""
+    url = database_url(settings)
+    if url is None:
+        folder = settings.data_dir
+        nearest = _nearest(folder)
+        writable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+        text = f"embarquée dans {folder}" if writable else f"{folder} : dossier non modifiable. Vérifier les droits."
+        return CheckResult("base", writable, text)
+    if offline:
+        return CheckResult("base", True, "serveur de l'établissement, non contacté")
+    try:
+        database = await open_database(url, settings.data_dir, pool=2)
+    except PfiError as error:
+        return CheckResult("base", False, f"{error.text} {error.next_step}")
+    await database.close()
+    return CheckResult("base", True, "serveur de l'établissement joint")
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first of its parents that exists."""
+    return next(each for each in (folder, *folder.resolve().parents) if each.exists())
 
 
 async def _neighbour(

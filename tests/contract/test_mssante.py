@@ -128,7 +128,7 @@ async def test_one_mail_goes_to_all_professionals_in_one_transaction(files: File
     assert server.contents[0] == connector.preview(delivery()).content
     assert outcome.evidence["message_id"] == read_mail(server.contents[0])["Message-ID"]
     assert outcome.evidence["reply"] == "250 2.0.0 Ok: queued as 4XyZ"
-    assert outcome.evidence["dsn"] == "requested"
+    assert outcome.evidence["dsn"] == "none"
 
 
 async def test_the_patient_gets_a_mail_of_their_own(files: Files) -> None:
@@ -148,13 +148,23 @@ async def test_success_is_not_asked_for_when_the_sender_does_not_want_it(files: 
     assert "NOTIFY=SUCCESS,FAILURE,DELAY " in server.said("RCPT")[0]
 
 
+async def test_a_notification_is_awaited_only_where_one_can_come(files: Files) -> None:
+    folder = files.ca.parent / "reports"
+    folder.mkdir()
+    async with operator(files, reports_folder=folder) as (connector, _server):
+        assert (await connector.send(delivery())).evidence["dsn"] == "expected"
+        assert (await connector.send(delivery(orders=Orders()))).evidence["dsn"] == "none"
+    async with operator(files, Script(extensions=("SIZE 20000000",)), reports_folder=folder) as (connector, _server):
+        assert (await connector.send(delivery())).evidence["dsn"] == "none"
+
+
 async def test_without_the_dsn_extension_the_mail_leaves_without_parameters_and_says_so(files: Files) -> None:
     async with operator(files, Script(extensions=("SIZE 20000000",))) as (connector, server):
         outcome = await connector.send(delivery())
     assert outcome.kind is OutcomeKind.DELIVERED
     assert server.said("RCPT") == [f"RCPT TO:<{DOCTOR}>", f"RCPT TO:<{OFFICE}>"]
     assert "ENVID" not in server.said("MAIL")[0]
-    assert outcome.evidence["dsn"] == "unavailable"
+    assert outcome.evidence["dsn"] == "none"
     assert any("DSN" in warning for warning in outcome.warnings)
 
 

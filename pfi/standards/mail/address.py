@@ -41,6 +41,12 @@ def is_patient(address: str) -> bool:
     return domain_of(address.strip()).lower() == PATIENT_DOMAIN
 
 
+def is_misspelt_patient(address: str) -> bool:
+    """True for a mailbox of Mon espace santé that can be nobody's: its left part is no matricule."""
+    normalized = normalize(address)
+    return normalized is not None and is_patient(address) and not _MATRICULE.match(normalized.split("@")[0].upper())
+
+
 def patient_address(ins: Ins) -> str | None:
     """The mailbox of a qualified INS, matricule in upper case; `None` when the matricule is not 15 characters of an
     INS. The key is the identity room's business (MSSanté digest §1.2)."""

@@ -16,11 +16,13 @@ _ACTIONS: Final = {Request.INITIAL: "", Request.REPLACE: "C", Request.DELETE: "D
 
 
 def patient_id(patient: Patient, documents: Sequence[Document], *, qualified: bool) -> str:
-    """The one patientId of the archive: of the message's patient, else of the documents.
+    """The one patientId of the archive: the INS of the message's patient, else a local identifier of the documents.
 
-    Never an INS when the identity is not qualified (MSSanté digest §12, INS/va1.53).
+    Never an INS when the identity is not qualified (MSSanté digest §12, INS/va1.53). A local identifier is taken from
+    the CDA first: its authority is an OID, while in HL7 v2 it is often a FINESS number, which no reader could compare.
     """
-    for known in (patient, *(document.header.patient for document in documents)):
+    written = [document.header.patient for document in documents]
+    for known in (patient, *written) if qualified else (*written, patient):
         found = mapping.patient_id(known, qualified)
         if found:
             return found

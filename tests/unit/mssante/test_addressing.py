@@ -48,7 +48,6 @@ def test_a_patient_is_never_served_with_the_professionals() -> None:
         ((), True),
         (("277076322082910@patient.mssante.fr",), False),
         ((PATIENT_ADDRESS, "277076322082910@patient.mssante.fr"), False),
-        (("2790351215189@patient.mssante.fr",), False),
         (("279035121518989@patient.mssante.f",), False),
     ],
 )
@@ -56,6 +55,17 @@ def test_the_patient_is_served_at_the_address_of_the_ins_or_not_at_all(given: tu
     who = addressing(delivery(Channel.CIT, recipients=tuple(map(patient_recipient, given))), settings())
     assert who.deliverable == ((PATIENT_ADDRESS,) if served else ())
     assert {result.code for result in who.refused} == (set() if served else {"510"})
+
+
+def test_a_misspelt_mailbox_is_served_as_given_to_a_test_identity_only() -> None:
+    misspelt = "27903512151898900001@patient.mssante.fr"
+    of_test = delivery(Channel.CIT, recipients=(patient_recipient(misspelt),))
+    assert addressing(of_test, settings()).deliverable == (misspelt,)
+    real = replace(PATIENT, ins=Ins("279035121518989", "1.2.250.1.213.1.4.8"))
+    of_somebody = delivery(Channel.CIT, patient=real, recipients=(patient_recipient(misspelt),))
+    assert addressing(of_somebody, settings()).deliverable == ()
+    both = delivery(Channel.CIT, recipients=(patient_recipient(misspelt), patient_recipient()))
+    assert addressing(both, settings()).deliverable == ()
 
 
 def test_an_address_that_must_come_from_the_message_is_not_computed() -> None:
