@@ -9,8 +9,10 @@ import orjson
 from rich.console import Console
 
 from pfi.cli.options import config_option, json_option
+from pfi.engine import logs
 from pfi.engine.configuration import Configuration
 from pfi.engine.connector import CheckResult
+from pfi.engine.settings import LogSettings
 
 
 @click.command(short_help="Vérifie la configuration et joint chaque destination.")
@@ -21,6 +23,7 @@ def check(config_path: Path, offline: bool, as_json: bool) -> None:
     """Vérifie la configuration, les règles, les certificats, et joint chaque destination sans rien envoyer."""
     from pfi.engine.checkup import check_everything
 
+    logs.configure(LogSettings(level="warning"))
     configuration = Configuration.read(config_path)
     results = asyncio.run(check_everything(configuration, offline=offline))
     if as_json:

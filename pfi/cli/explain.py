@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pfi.cli.options import json_option, optional_configuration
+from pfi.engine import logs
 from pfi.engine.interpretation import (
     Conclusion,
     Interpretation,
@@ -21,7 +22,7 @@ from pfi.engine.interpretation import (
     interpret_cda,
     patient_keys,
 )
-from pfi.engine.settings import Settings
+from pfi.engine.settings import LogSettings, Settings
 from pfi.identity.ins import is_test
 from pfi.identity.state import apply
 from pfi.model.clock import system_clock
@@ -78,6 +79,7 @@ def explain(
 
     Rien n'est envoyé ni enregistré. Le code de retour est 0 dès que l'explication est possible.
     """
+    logs.configure(LogSettings(level="warning"))
     configuration = optional_configuration(config_path)
     settings = configuration.settings
     now = moment.replace(tzinfo=UTC) if moment else system_clock()

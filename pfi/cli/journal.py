@@ -14,9 +14,11 @@ from rich.table import Table
 
 from pfi.cli.options import config_option, json_option
 from pfi.cli.outcomes import ACTIONS, STATES, state_text
+from pfi.engine import logs
 from pfi.engine.configuration import Configuration
 from pfi.engine.journal import MessageFilter, MessageView
 from pfi.engine.runner import Desk, open_desk
+from pfi.engine.settings import LogSettings
 from pfi.model.errors import SenderDataError
 
 Result = TypeVar("Result")
@@ -32,6 +34,8 @@ _CHANNELS = {"DMP": "DMP", "PRO": "MSSanté professionnels", "CIT": "MSSanté ci
 
 
 def _at_desk(config_path: Path, work: Callable[[Desk], Awaitable[Result]]) -> Result:
+    logs.configure(LogSettings(level="warning"))
+
     async def run() -> Result:
         async with open_desk(Configuration.read(config_path)) as desk:
             return await work(desk)

@@ -23,7 +23,7 @@ class Template:
     """A message that can be made again with new identifiers: only they change, sizes stay as they are."""
 
     def __init__(self, path: Path) -> None:
-        raw = path.read_bytes()
+        raw = path.read_bytes().replace(b"\r\n", b"\r").replace(b"\n", b"\r")
         self.name = path.name
         self.size = len(raw)
         segments = raw.split(b"\r", 1)[0].split(b"|")
@@ -81,7 +81,8 @@ class Load:
         self._port = port
         self._connections = connections
         self._ids = IdSource()
-        self._made = 0
+        self.made = 0
+        """Messages handed to a connection so far."""
 
     async def flat_out(self, count: int) -> Sent:
         """As many as possible: each connection sends its next message when the last is acknowledged."""
@@ -106,8 +107,8 @@ class Load:
 
     async def _due(self, count: int, rate: float | None, started: float) -> AsyncIterator[tuple[float, bytes]]:
         for index in range(count):
-            template = self._templates[self._made % len(self._templates)]
-            self._made += 1
+            template = self._templates[self.made % len(self._templates)]
+            self.made += 1
             message = template.make(self._ids.control_id(), self._ids.oid(), self._ids.oid())
             if rate is None:
                 yield 0.0, message

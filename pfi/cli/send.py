@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pfi.cli.options import json_option
+from pfi.engine import logs
+from pfi.engine.settings import LogSettings
 from pfi.model.errors import PfiError
 
 
@@ -40,6 +42,7 @@ def send(
     as_json: bool,
 ) -> None:
     """Envoie FICHIERS (ou les fichiers des dossiers donnés), l'un après l'autre, sur une seule connexion."""
+    logs.configure(LogSettings(level="warning"))
     host, _, port = target.rpartition(":")
     if not host or not port.isdigit():
         raise click.BadParameter("forme attendue : hôte:port", param_hint="--to")

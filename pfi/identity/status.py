@@ -145,7 +145,11 @@ def _ins_findings(patient: Patient, profile: SenderProfile) -> Iterator[Finding]
         return
     every = tuple(dict.fromkeys((patient.ins, *patient.other_ins)))
     for ins in every:
-        yield from check(ins, profile.environment)
+        findings = check(ins, profile.environment)
+        if is_nia(ins) and not is_nia(patient.ins):
+            # The NIR wins (HL7v2 digest §1.4): a NIA beside it is set aside and never leaves, so it refuses nothing.
+            findings = tuple(replace(finding, severity=Severity.WARNING) for finding in findings)
+        yield from findings
     for name, kind in (
         ("NIR", [ins for ins in every if not is_nia(ins)]),
         ("NIA", [ins for ins in every if is_nia(ins)]),

@@ -52,6 +52,7 @@ class Patient:
     `ins` is recognised by CX-5 = `INS` **and** an INS OID in HL7, by the OID alone in CDA. `identifiers` holds all
     others, in order. `reliability` is PID-32 (all repetitions, HL70445), empty when absent or from CDA. `account` is
     PID-18 (NDA). `other_ins` are further INS of the same carrier (an NIA beside the NIR, or a contradiction).
+    `deceased` is PID-30.
     """
 
     ins: Ins | None = None
@@ -60,6 +61,7 @@ class Patient:
     reliability: tuple[str, ...] = ()
     account: Identifier | None = None
     other_ins: tuple[Ins, ...] = ()
+    deceased: bool = False
 
 
 class IdentityStatus(StrEnum):

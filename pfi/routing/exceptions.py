@@ -23,6 +23,10 @@ INS_OIDS = {
 """INS OIDs that may leave, by environment (INS digest §1.3)."""
 
 
+INS_NIA = "1.2.250.1.213.1.4.9"
+"""The number of a person who waits for a NIR; it has no test OID."""
+
+
 class IdentityConclusion(Protocol):
     """What identity assessment concluded (`pfi.identity.status.Assessment`)."""
 
@@ -73,12 +77,18 @@ def _ins_of(patient: Patient) -> tuple[Ins, ...]:
     return (*((patient.ins,) if patient.ins else ()), *patient.other_ins)
 
 
+def _is_nia(ins: Ins | None) -> bool:
+    return ins is not None and ins.oid == INS_NIA
+
+
 # Identity
 
 
 def ins_oid_not_allowed(s: Situation) -> bool:
     """An INS of the message or of a document has an OID that may not leave in this environment."""
-    carried = (*_ins_of(s.submission.patient), *s.cda_ins)
+    patient = s.submission.patient
+    beside = (ins for ins in patient.other_ins if ins.oid != INS_NIA or _is_nia(patient.ins))  # a NIR sets a NIA aside
+    carried = (*((patient.ins,) if patient.ins else ()), *beside, *s.cda_ins)
     return any(ins.oid not in INS_OIDS[s.profile.environment] for ins in carried)
 
 
@@ -342,8 +352,8 @@ def citizen_mail_opposed(s: Situation) -> bool:
 
 
 def patient_deceased(s: Situation) -> bool:
-    """E26, by tag: PID-30 is not among what the engine reads of a document message."""
-    return Tag.DECEASED in s.tags
+    """E26: PID-30 = Y in the message, or by tag."""
+    return s.submission.patient.deceased or Tag.DECEASED in s.tags
 
 
 SITUATIONS: Mapping[str, Predicate] = {

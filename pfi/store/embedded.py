@@ -18,6 +18,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,9 @@ POSTGRES_MAJOR = "18"
 SYSTEM_USER = "pgserver"
 """Account that runs the server when the engine runs as root: PostgreSQL refuses root."""
 _START_SECONDS = 600
+_ORPHAN_SECONDS = 60
+_PAUSE = 0.2
+_STILL_IN_USE = "still in use"
 _SOCKET = ".s.PGSQL.5432"
 _LONGEST_SOCKET_PATH = 103
 
@@ -88,7 +92,9 @@ class EmbeddedServer:
                 if not (self._pgdata / "PG_VERSION").exists():
                     self._initialize()
                 self._check_version()
-                if not self._running():
+                if self._running():
+                    self._await_ready()
+                else:
                     self._launch()
             except BaseException:
                 self._users.close()
@@ -109,6 +115,8 @@ class EmbeddedServer:
                     return
                 if self._running():
                     self._command("pg_ctl", "stop", "-w", "-t", str(_START_SECONDS), "-m", "fast", "-D", self._pgdata)
+                with contextlib.suppress(OSError):
+                    self._sockets().rmdir()
 
     @property
     def url(self) -> str:
@@ -123,20 +131,33 @@ class EmbeddedServer:
             yield
 
     def _running(self) -> bool:
-        """Whether the process named by `postmaster.pid` lives and is a PostgreSQL. A file left by a power cut may name
+        """Whether the process named by `postmaster.pid` lives and is our server. A file left by a power cut may name
         the number of any other process by now; it is removed, for PostgreSQL would refuse to start beside it."""
         pid_file = self._pgdata / "postmaster.pid"
         try:
-            pid = int(pid_file.read_text().split("\n", 1)[0])
-            process = psutil.Process(pid)
-            if "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE:
+            process = psutil.Process(int(pid_file.read_text().split("\n", 1)[0]))
+            ours = any(str(self._pgdata) in argument for argument in process.cmdline())
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
                 return True
-        except FileNotFoundError:
-            return False
-        except (ValueError, psutil.NoSuchProcess):
+        except (ValueError, psutil.AccessDenied, psutil.ZombieProcess):
             pass
+        except (FileNotFoundError, psutil.NoSuchProcess):
+            return False
         pid_file.unlink(missing_ok=True)
         return False
+
+    def _await_ready(self) -> None:
+        """A server that another process was starting, and that was left alone meanwhile, may still be recovering."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                self._command("pg_isready", "--quiet", "--host", self._sockets())
+            except ConfigurationError:
+                if time.monotonic() > deadline or not self._running():
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
 
     def _initialize(self) -> None:
         fresh = self._root / "postgres.new"
@@ -176,11 +197,23 @@ class EmbeddedServer:
         configuration = self._pgdata / "pfi.conf"
         configuration.write_text(_CONFIGURATION.format(sockets=str(sockets).replace("'", "''")), encoding="utf-8")
         self._give(configuration)
-        self._command(
-            "pg_ctl",
-            *("start", "--wait", "--timeout", str(_START_SECONDS), "--pgdata", self._pgdata),
-            *("--log", self._pgdata / "start.log"),
-        )
+        log = self._pgdata / "start.log"
+        deadline = time.monotonic() + _ORPHAN_SECONDS
+        while True:
+            log.unlink(missing_ok=True)
+            try:
+                self._command(
+                    "pg_ctl",
+                    *("start", "--wait", "--timeout", str(_START_SECONDS), "--pgdata", self._pgdata, "--log", log),
+                )
+            except ConfigurationError:
+                # Children of a server that was killed alone end by themselves, a little later.
+                orphans = log.exists() and _STILL_IN_USE in log.read_text("utf-8", "replace")
+                if not orphans or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
 
     def _sockets(self) -> Path:
         """Folder of the unix socket: in the data directory, elsewhere when that path is too long for a socket."""

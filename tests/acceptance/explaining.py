@@ -1,5 +1,6 @@
 """Runs `pfi explain` as an integrator does."""
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -22,8 +23,9 @@ def explain(path: Path, *options: str) -> dict[str, Any]:
     return found
 
 
+@functools.cache
 def explain_sample(name: str, *options: str) -> dict[str, Any]:
-    """The same for `samples/<name>.hl7`."""
+    """The same for `samples/<name>.hl7`, explained once a process: not to be changed."""
     return explain(SAMPLES / f"{name}.hl7", *options)
 
 

@@ -28,7 +28,7 @@ class Message:
         text = path.read_text(encoding="utf-8").replace("\r\n", "\r").replace("\n", "\r")
         self.message = hl7.parse("\r".join(line for line in text.split("\r") if line.strip()))
         self.type = self.field("MSH", 9, 0).split("^")[0]
-        self.event = (self.field("MSH", 9, 0).split("^") + [""])[1]
+        self.event = [*self.field("MSH", 9, 0).split("^"), ""][1]
 
     def segments(self, name: str) -> list[list[str]]:
         return [[str(field) for field in segment] for segment in self.message if str(segment[0]) == name]

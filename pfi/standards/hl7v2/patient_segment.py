@@ -68,6 +68,7 @@ def read_patient(pid: Segment) -> Patient:
         ),
         account=read_cx(pid.first(18)),
         other_ins=identifiers.ins[1:],
+        deceased=pid.component(30).upper() == "Y",
     )
 
 
@@ -123,6 +124,14 @@ def check_patient(pid: Segment, patient: Patient, deviations: Deviations) -> Non
         deviations.refuse("BIRTH_DATE_INVALID", "PID^1^7", "PID-7 n'a pas la forme d'une date.", "102", _RULE)
     if patient.ins is not None:
         _check_strict_traits(traits, deviations)
+        if traits.birth_name and not any(name.component(7).upper() == "L" for name in pid.repetitions(5)):
+            deviations.deviate(
+                "BIRTH_NAME_UNTYPED",
+                "PID^1^5",
+                "Une INS demande un nom de naissance de type L en PID-5 : le nom sans ce type est lu comme tel.",
+                "101",
+                _RULE,
+            )
 
 
 def _check_strict_traits(traits: Traits, deviations: Deviations) -> None:

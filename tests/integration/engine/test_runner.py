@@ -1,6 +1,7 @@
 """The life of an engine process."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,7 @@ async def test_an_engine_without_url_runs_on_its_embedded_store(monkeypatch: pyt
     finally:
         await engine.stop()
     assert not (directory / "postgres/postmaster.pid").exists()
+    shutil.rmtree(directory)
 
 
 async def test_results_wait_for_a_store_that_comes_back(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

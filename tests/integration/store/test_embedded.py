@@ -1,11 +1,14 @@
 """The embedded server: durable settings, shared use, and what survives a kill."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,13 +99,50 @@ def test_a_killed_server_recovers(directory: Path) -> None:
     process = postmaster(directory)
     family = [process, *process.children(recursive=True)]
     for each in family:
-        each.send_signal(signal.SIGKILL)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.send_signal(signal.SIGKILL)
     psutil.wait_procs(family, timeout=10)
     again = EmbeddedServer(directory)
     try:
         assert asyncio.run(value(again.start(), "SELECT answer FROM kept")) == 42
     finally:
         again.stop()
+        server.stop()
+
+
+def test_a_server_killed_alone_is_started_again_once_its_children_are_gone(directory: Path) -> None:
+    server = EmbeddedServer(directory)
+    url = server.start()
+
+    async def kill_under_load() -> None:
+        connection = await asyncpg.connect(url)
+        busy = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 20000000)"))
+        await asyncio.sleep(0.2)
+        postmaster(directory).kill()
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await busy
+        connection.terminate()
+
+    killing = threading.Thread(target=lambda: asyncio.run(kill_under_load()))
+    killing.start()
+    time.sleep(0.6)
+    again = EmbeddedServer(directory)
+    try:
+        assert asyncio.run(value(again.start(), "SELECT 1")) == 1
+    finally:
+        killing.join()
+        again.stop()
+        server.stop()
+
+
+def test_a_pid_file_that_names_nothing_is_no_obstacle(directory: Path) -> None:
+    server = EmbeddedServer(directory)
+    server.start()
+    server.stop()
+    (directory / "postgres/postmaster.pid").write_text("")
+    try:
+        assert asyncio.run(value(server.start(), "SELECT 1")) == 1
+    finally:
         server.stop()
 
 

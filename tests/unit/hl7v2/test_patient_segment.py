@@ -99,6 +99,21 @@ def test_names_are_told_apart_by_their_type(names: str, birth: str, used: str) -
     assert (traits.birth_name, traits.used_name) == (birth, used)
 
 
+@pytest.mark.parametrize("names", ["A^B^B C", "A^B^B C^^^^U"])
+def test_an_ins_asks_for_a_name_typed_as_birth_name(names: str) -> None:
+    untyped = oru().having("PID^1^5", names)
+    assert ("101", "PID^1^5", "BIRTH_NAME_UNTYPED") in errors(untyped.read(STRICT).findings)
+    assert untyped.read().request is not None
+    assert "BIRTH_NAME_UNTYPED" not in [finding.code for finding in oru().read(STRICT).findings]
+    without_ins = untyped.having("PID^1^3", IPP_CX)
+    assert "BIRTH_NAME_UNTYPED" not in [finding.code for finding in without_ins.read(STRICT).findings]
+
+
+@pytest.mark.parametrize(("indicator", "deceased"), [("Y", True), ("N", False), ("", False), ('""', False)])
+def test_the_death_indicator_is_read(indicator: str, deceased: bool) -> None:
+    assert patient_of(oru().having("PID^1^30", indicator)).deceased is deceased
+
+
 def test_the_birth_place_is_that_of_the_birth_address_only() -> None:
     specimen = oru().having("PID^1^11", "^^PARIS^^75007^FRA^H^^75107~^^^^^^BDL^^63220")
     assert patient_of(specimen).traits.birth_place == "63220"

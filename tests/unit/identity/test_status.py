@@ -161,6 +161,21 @@ def test_nir_and_nia_together_are_no_contradiction_but_two_nia_are() -> None:
     assert codes(assess(patient("VALI", ins=nir, other_ins=two), None, PRODUCTION)) == ["INS_SEVERAL"]
 
 
+@pytest.mark.parametrize(
+    ("nir", "nia", "profile", "code"),
+    [
+        (Ins("279035121518989", REAL_OID), Ins("260058815400244", NIA_OID), PRODUCTION, "INS_KEY_WRONG"),
+        (INS, Ins("260058815400233", NIA_OID), TEST, "INS_OID_ENVIRONMENT"),
+    ],
+)
+def test_a_nia_set_aside_by_a_nir_refuses_nothing(nir: Ins, nia: Ins, profile: SenderProfile, code: str) -> None:
+    assessment = assess(patient("VALI", ins=nir, other_ins=(nia,)), None, profile)
+    assert assessment.status is QUALIFIED
+    assert [(finding.code, finding.severity) for finding in assessment.findings] == [(code, Severity.WARNING)]
+    alone = assess(patient("VALI", ins=nia), None, profile)
+    assert (code, Severity.ERROR) in [(finding.code, finding.severity) for finding in alone.findings]
+
+
 @pytest.mark.parametrize("traits", [replace(TRAITS, sex="M"), replace(TRAITS, birth_date="19800328")])
 def test_a_sex_or_year_unlike_the_matricule_is_only_information(traits: Traits) -> None:
     assessment = assess(patient("VALI", traits=traits), None, TEST)

@@ -92,6 +92,7 @@ def test_every_format_has_a_coding_scheme() -> None:
 
 def test_the_content_type_follows_the_patient_class() -> None:
     assert nomenclature.content_type_for("I").code == "03"
+    assert nomenclature.content_type_for("V").code == "07"
     assert nomenclature.content_type_for("").code == "97"
     assert nomenclature.content_type_for("?", default="08").code == "08"
     with pytest.raises(KeyError):

@@ -217,6 +217,29 @@ def test_a_matricule_without_vali_is_dropped() -> None:
     assert "E02" in rules_of(decided(one)[Channel.PRO])
 
 
+@pytest.mark.parametrize(("oid", "leaves"), [("1.2.250.1.213.1.4.9", True), ("1.2.250.1.213.1.4.8", False)])
+def test_only_a_nia_beside_the_nir_of_the_message_escapes_the_environment(oid: str, leaves: bool) -> None:
+    beside = Ins("260058815400233", oid)
+    in_message = with_submission(case(), lambda each: replace(each, patient=replace(each.patient, other_ins=(beside,))))
+    in_document = with_header(case(), lambda each: replace(each, patient=replace(each.patient, other_ins=(beside,))))
+
+    assert ("ins_oid_not_allowed" not in fired(in_message)) is leaves
+    assert "ins_oid_not_allowed" in fired(in_document)
+
+
+def test_a_nia_without_nir_does_not_escape_the_environment() -> None:
+    nia = Ins("260058815400233", "1.2.250.1.213.1.4.9")
+    one = with_submission(case(), lambda each: replace(each, patient=replace(each.patient, ins=nia, other_ins=(nia,))))
+
+    assert "ins_oid_not_allowed" in fired(one)
+
+
+def test_a_death_told_by_the_message_counts_like_one_told_by_the_site() -> None:
+    one = with_submission(case(), lambda each: replace(each, patient=replace(each.patient, deceased=True)))
+
+    assert plan(one) == SENT | {"DMP": "hold PATIENT_DECEASED", "CIT": "deny PATIENT_DECEASED"}
+
+
 def test_a_second_ins_in_the_document_counts_as_carried() -> None:
     one = with_header(
         case(identity="not_qualified"), lambda each: replace(each, patient=replace(each.patient, other_ins=(TEST_INS,)))
