@@ -105,7 +105,6 @@ def write_configuration_of(
     retry = {"first_seconds": retry_seconds, "factor": 1.5, "max_attempts": 8}
     content: dict[str, Any] = {
         "data_dir": "data",
-        "site": {"name": "CH Exemple"},
         "ins": {"environment": "test"},
         "listeners": [{"name": "hopital", "source": "mllp", "settings": {"host": "127.0.0.1", "port": 0}}],
         "senders": [

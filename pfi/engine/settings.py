@@ -30,12 +30,6 @@ class _Model(BaseModel):
 
 
 class SiteSettings(_Model):
-    name: str = "Établissement"
-    """Name of the establishment, shown in mails and reports."""
-    application: str = "PFI"
-    """Our own application name: MSH-3 of messages that we start (ZAM) when the request did not name us."""
-    facility: str = ""
-    """Our own facility name: MSH-4, same use."""
     oid_root: str = "2.25"
     """Root OID of the establishment, under which identifiers are created. Default: the UUID arc, no registration."""
 

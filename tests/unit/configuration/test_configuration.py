@@ -29,7 +29,7 @@ def header(application: str, facility: str = "") -> MessageHeader:
 
 
 def test_a_misspelt_key_is_refused_with_line_column_and_the_closest_key(tmp_path: Path) -> None:
-    error = refused(tmp_path, "site:\n  name: CH\n  oid_rot: 1.2\n")
+    error = refused(tmp_path, "ins: {}\nsite:\n  oid_rot: 1.2\n")
     assert "pfi.yaml:3:3" in error.text
     assert "clé inconnue" in error.text
     assert "oid_root" in error.next_step
