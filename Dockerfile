@@ -11,7 +11,9 @@ RUN python -m venv /build && /build/bin/pip install --no-cache-dir --require-has
     && /opt/pfi/bin/pip install --no-cache-dir --no-deps /dist/*.whl
 
 FROM python:3.11-slim
-RUN useradd --system --create-home --home-dir /var/lib/pfi pfi
+# The data folder exists and is ours before it becomes a volume: a new volume takes over its owner.
+RUN useradd --system --create-home --home-dir /var/lib/pfi pfi \
+    && install -d -o pfi -g pfi -m 700 /var/lib/pfi/data
 COPY --from=build /opt/pfi /opt/pfi
 USER pfi
 WORKDIR /var/lib/pfi

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator
 
 from pfi.engine.connector import ConnectorSettings
-from pfi.model.errors import ConfigurationError
+from pfi.model.errors import ConfigurationError, system_reason
 from pfi.model.profile import Environment
 from pfi.standards import nomenclature
 from pfi.standards.xmlsign.algorithms import Digest
@@ -146,7 +146,7 @@ class ProductSettings(_Block):
             except OSError as error:
                 raise ConfigurationError(
                     "DMP_HOMOLOGATION_UNREADABLE",
-                    f"Fichier du numéro d'homologation DMP illisible ({error.strerror}).",
+                    f"Fichier du numéro d'homologation DMP illisible ({system_reason(error)}).",
                     "Vérifier product.homologation_file.",
                 ) from None
         return os.environ.get(self.homologation_env, "")
@@ -210,8 +210,9 @@ class DmpSettings(ConnectorSettings):
     allow_masked_and_invisible: bool = False
     """The DMP accepts MASQUE_PS and INVISIBLE_PATIENT on one document (its parameter
     `cumul-invisible_patient-masque_ps`)."""
-    max_document_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
-    """Larger documents are refused before sending; the DMP publishes no limit."""
+    max_document_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    """Larger documents are refused before sending; the DMP publishes no limit. The default lets a CDA around a PDF of
+    20 MB pass."""
     connections: int = Field(default=16, ge=1, le=200)
     """Largest number of connections."""
     proxy: str | None = None

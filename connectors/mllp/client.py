@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from connectors.mllp.tls import keep_alive
-from pfi.model.errors import TransportError
+from pfi.model.errors import TransportError, system_reason
 from pfi.standards.hl7v2.mllp import Frame, Framer, Oversize, wrap
 
 _READ_BYTES: Final = 64 * 1024
@@ -96,7 +96,7 @@ class MllpClient:
         except OSError as error:
             raise UnreachableError(
                 "MLLP_UNREACHABLE",
-                f"{self._host}:{self._port} est injoignable ({error.strerror or 'connexion refusée'}).",
+                f"{self._host}:{self._port} est injoignable ({system_reason(error)}).",
                 "Vérifier l'adresse, le pare-feu et que le logiciel destinataire est démarré.",
             ) from None
         self._framer = Framer(self._max_answer)

@@ -11,7 +11,7 @@ from connectors.mllp.session import Session
 from connectors.mllp.settings import MllpListenerSettings
 from connectors.mllp.tls import listener_context
 from pfi.engine.connector import ConnectorSettings, Intake
-from pfi.model.errors import ConfigurationError
+from pfi.model.errors import ConfigurationError, system_reason
 
 _BACKLOG = 256
 _LAST_SECOND = 1.0
@@ -60,7 +60,7 @@ class MllpListener:
         except OSError as error:
             raise ConfigurationError(
                 "MLLP_BIND",
-                f"Impossible d'écouter sur {settings.host}:{settings.port} ({error.strerror or error}).",
+                f"Impossible d'écouter sur {settings.host}:{settings.port} ({system_reason(error)}).",
                 "Vérifier qu'aucun autre programme n'occupe ce port, et que l'adresse est bien celle de ce serveur.",
             ) from None
         self._port = self._server.sockets[0].getsockname()[1]

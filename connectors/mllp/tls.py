@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from connectors.mllp.settings import ClientCertificates, ClientTlsSettings, ListenerTlsSettings
-from pfi.model.errors import ConfigurationError
+from pfi.model.errors import ConfigurationError, system_reason
 
 _VERIFICATION: Final = {
     ClientCertificates.NONE: ssl.CERT_NONE,
@@ -66,7 +66,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return error.reason or "erreur TLS"
     if isinstance(error, OSError):
-        return error.strerror or "fichier illisible"
+        return system_reason(error)
     return "format non reconnu"
 
 

@@ -17,12 +17,15 @@ from connectors.mssante.tls import certificate_end, client_context
 from pfi.engine.connector import CheckResult, Preview, Surroundings
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
-from pfi.model.errors import BugError, PfiError, SenderDataError, TransportError
+from pfi.model.errors import BugError, PfiError, SenderDataError, TransportError, system_reason
 from pfi.standards.mail.smtp_codes import label_of
 from pfi.standards.pdf.copies import pdf_copies
 
 _LARGE: Final = 64 * 1024
 """Documents from this size on are composed in a thread: base64, deflate and hashing release the interpreter lock."""
+
+_TOO_LARGE: Final = "523"
+"""SMTPERRORCODE of a mail over the size limit (MSSanté digest §7)."""
 
 _COUNTED: Final = {
     OutcomeKind.DELIVERED: ("accepté", "acceptés"),
@@ -101,7 +104,7 @@ class MssanteConnector:
         except (SenderDataError, BugError) as error:
             return _refused(who, error.code, error.text)
         if self._too_large(delivery, len(composed.content)):
-            results = tuple(failed("523", address) for address in who.deliverable)
+            results = tuple(failed(_TOO_LARGE, address) for address in who.deliverable)
             return _summary(delivery, outcomes(who, results), composed)
         envelope = Envelope(
             sender=self._settings.mailbox,
@@ -133,7 +136,7 @@ class MssanteConnector:
         except OSError as error:
             raise TransportError(
                 "MSS_REPORTS_UNREADABLE",
-                f"Dossier des accusés de remise illisible ({error.strerror}).",
+                f"Dossier des accusés de remise illisible ({system_reason(error)}).",
                 "Vérifier « reports_folder » et ses droits.",
             ) from None
 
@@ -144,10 +147,16 @@ class MssanteConnector:
         return replace(outcome, warnings=(*outcome.warnings, note))
 
     def preview(self, delivery: Delivery) -> Preview:
-        """The mail that `send` would submit, whether or not it would be accepted."""
+        """The mail that `send` would submit, whether or not the operator would accept it. Raises SenderDataError for a
+        mail over the configured size: `send` would not submit it."""
         who = addressing(delivery, self._settings)
         pdfs = pdf_copies(delivery.documents, delivery.created_at)
-        return Preview("eml", self._composer.compose(delivery, who.shown, pdfs).content)
+        content = self._composer.compose(delivery, who.shown, pdfs).content
+        if self._too_large(delivery, len(content)):
+            raise SenderDataError(
+                _TOO_LARGE, f"Le courriel ferait {len(content)} octets, plus que la limite configurée pour ce canal."
+            )
+        return Preview("eml", content)
 
     async def _compose(self, delivery: Delivery, who: Addressing, pdfs: Sequence[bytes]) -> Composed:
         if sum(document.size for document in delivery.documents) < _LARGE:

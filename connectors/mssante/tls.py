@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from connectors.mssante.settings import MssanteSettings
-from pfi.model.errors import BugError, ConfigurationError
+from pfi.model.errors import BugError, ConfigurationError, system_reason
 from pfi.standards.x509 import identity
 
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -62,4 +62,4 @@ def _load_authorities(context: ssl.SSLContext, path: Path, what: str) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return error.reason or "format non reconnu"
-    return (error.strerror if isinstance(error, OSError) else None) or "fichier illisible"
+    return system_reason(error) if isinstance(error, OSError) else "fichier illisible"

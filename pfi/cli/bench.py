@@ -25,7 +25,7 @@ from rich.table import Table
 
 from pfi.cli.demo import write_configuration_of
 from pfi.cli.load import Load, Sent, Template
-from pfi.cli.options import json_option
+from pfi.cli.options import json_option, without_hospital_store
 from pfi.engine.configuration import Configuration
 from pfi.engine.journal import Journal
 from pfi.engine.runner import open_desk
@@ -112,6 +112,7 @@ def bench(documents: int, steady: int, connections: int, messages: Path, pack: P
     paths = [messages] if messages.is_file() else sorted(messages.glob("*.hl7"))
     if not paths:
         raise ConfigurationError("BENCH_MESSAGES", f"{messages} : aucun message .hl7.", "Voir samples/bench.")
+    without_hospital_store()
     templates = [Template(path) for path in paths]
     console = Console(stderr=as_json)
     with tempfile.TemporaryDirectory(prefix="pfi-bench-") as scratch:
@@ -164,7 +165,7 @@ class _Bench:
                 progress.update(bar, description="À fond", total=documents)
 
                 def show() -> None:
-                    meter.sample()
+                    meter.memory()
                     progress.update(bar, completed=load.made - _WARM_UP)
 
                 before, started = meter.read(), time.perf_counter()
@@ -213,7 +214,8 @@ class _Meter:
         self._engine = engine
         pid_file = next(data_dir.rglob("postmaster.pid"))
         self._postmaster = psutil.Process(int(pid_file.read_text().split()[0]))
-        self.start_memory = self.peak_memory = self.memory()
+        self.peak_memory = 0
+        self.start_memory = self.memory()
 
     def read(self) -> tuple[float, float]:
         """(engine, PostgreSQL) CPU seconds since they started, threads and ended children included."""
@@ -226,11 +228,10 @@ class _Meter:
         return times.user + times.system, total
 
     def memory(self) -> int:
-        """Resident memory of the engine, bytes."""
-        return int(self._engine.memory_info().rss)
-
-    def sample(self) -> None:
-        self.peak_memory = max(self.peak_memory, self.memory())
+        """Resident memory of the engine now, bytes; the highest seen is kept."""
+        now = int(self._engine.memory_info().rss)
+        self.peak_memory = max(self.peak_memory, now)
+        return now
 
 
 async def _until_finished(journal: Journal, sending: Coroutine[Any, Any, Sent], show: Callable[[], None]) -> Sent:

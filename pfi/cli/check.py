@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import orjson
 from rich.console import Console
+from rich.markup import escape
 
 from pfi.cli.options import config_option, json_option
 from pfi.engine import logs
@@ -38,4 +39,4 @@ def _print(results: tuple[CheckResult, ...]) -> None:
     console = Console()
     for result in results:
         mark = "[green]✔[/]" if result.ok else "[red]✘[/]"
-        console.print(f"{mark} [bold]{result.subject}[/] {result.text}", highlight=False)
+        console.print(f"{mark} [bold]{escape(result.subject)}[/] {escape(result.text)}", highlight=False)

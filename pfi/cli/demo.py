@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from pfi.cli.options import without_hospital_store
 from pfi.cli.outcomes import acknowledgments, channel_cell, patient_events
 from pfi.engine.configuration import Configuration
 from pfi.engine.interpretation import interpret
@@ -83,6 +85,7 @@ ANSWER_LOST = "messages/lettre-de-consultation-hors-sejour.hl7"
 )
 def demo(samples: Path, directory: Path) -> None:
     """Démarre le moteur et le bac à sable, envoie les exemples, et montre ce que chaque document est devenu."""
+    without_hospital_store()
     if directory.exists():
         if not (directory / "pfi.yaml").is_file() and any(directory.iterdir()):
             raise click.UsageError(f"{directory} n'est pas un dossier de démonstration : il ne sera pas vidé.")
@@ -251,10 +254,10 @@ class _Demo:
         yield step.story
         if submission is not None:
             header = submission.documents[0].header
-            yield f"{header.code.code} {header.code.label}"
+            yield escape(f"{header.code.code} {header.code.label}")
         else:
             yield "-"
-        yield view.message["sender"].upper()
+        yield escape(view.message["sender"].upper())
         yield f"[{'green' if code == 'AA' else 'red'}]{code}[/]"
         if step.file == DUPLICATE:
             yield from ("[dim]déjà reçu[/]",) * 3

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pfi.cli.options import json_option, optional_configuration
@@ -241,33 +242,33 @@ _SEVERITIES = {Severity.ERROR: "[red]erreur[/]", Severity.WARNING: "[yellow]aler
 def _print(console: Console, file: Path, interpretation: Interpretation, conclusion: Conclusion) -> None:
     submission = conclusion.submission
     if interpretation.kind is Kind.UNREADABLE:
-        console.print(f"[bold]{file.name}[/] : [red]illisible, aucun accusé possible[/]")
+        console.print(f"[bold]{escape(file.name)}[/] : [red]illisible, aucun accusé possible[/]")
     else:
         colour = "green" if not conclusion.ack.errors else "red"
-        console.print(f"[bold]{file.name}[/] : accusé [bold {colour}]{conclusion.ack.code}[/]", highlight=False)
+        console.print(f"[bold]{escape(file.name)}[/] : accusé [bold {colour}]{conclusion.ack.code}[/]", highlight=False)
     for error in conclusion.ack.errors:
-        console.print(
-            f"  [red]{'/'.join(filter(None, (error.err3, error.err5)))}[/] {error.location} {error.text}",
-            highlight=False,
-        )
+        codes = "/".join(filter(None, (error.err3, error.err5)))
+        console.print(f"  [red]{codes}[/] {escape(error.location)} {escape(error.text)}", highlight=False)
     if submission is not None:
         for document in submission.documents:
             header = document.header
             console.print(
-                f"Document {document.unique_id} : {header.code.code} {header.code.label}, {header.level}, "
-                f"demande {submission.request}",
+                escape(
+                    f"Document {document.unique_id} : {header.code.code} {header.code.label}, {header.level}, "
+                    f"demande {submission.request}"
+                ),
                 highlight=False,
             )
     if conclusion.decisions:
         table = Table("Canal", "Décision", "Pourquoi", title="Décisions", title_justify="left", expand=True)
         for decision in _once_per_channel(conclusion):
-            reasons = "\n".join(f"[bold]{reason.rule}[/] {reason.text}" for reason in decision.because)
+            reasons = "\n".join(f"[bold]{escape(reason.rule)}[/] {escape(reason.text)}" for reason in decision.because)
             table.add_row(_CHANNELS[decision.channel], _ACTIONS[decision.action], reasons)
         console.print(table)
     if conclusion.findings:
         table = Table("", "Code", "Où", "Constat", title="Constats", title_justify="left", expand=True)
         for finding in conclusion.findings:
-            table.add_row(_SEVERITIES[finding.severity], finding.code, finding.where, finding.text)
+            table.add_row(_SEVERITIES[finding.severity], finding.code, escape(finding.where), escape(finding.text))
         console.print(table)
 
 

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import click
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pfi.cli.options import config_option, json_option
-from pfi.cli.outcomes import ACTIONS, STATES, state_text
+from pfi.cli.outcomes import ACTIONS, DSN, OUTCOMES, SEVERITIES, STATES, coloured, state_text
 from pfi.engine import logs
 from pfi.engine.configuration import Configuration
 from pfi.engine.journal import MessageFilter, MessageView
@@ -100,9 +101,9 @@ def messages(
         table.add_row(
             str(line.id),
             f"{line.received_at:%Y-%m-%d %H:%M:%S}",
-            line.sender,
-            line.control_id,
-            line.message_type,
+            escape(line.sender),
+            escape(line.control_id),
+            escape(line.message_type),
             _KINDS[line.kind],
             line.ack_code or "-",
             deliveries or "-",
@@ -169,15 +170,17 @@ def _print(console: Console, view: MessageView) -> None:
     message = view.message
     console.rule(f"Message {message['id']}")
     console.print(
-        f"{_KINDS[message['kind']]} de [bold]{message['sender']}[/] par {message['listener']}, "
-        f"MSH-10 {message['control_id']}, {message['message_type']}, {message['size']} octets, "
+        f"{_KINDS[message['kind']]} de [bold]{escape(message['sender'])}[/] par {escape(message['listener'])}, "
+        f"MSH-10 {escape(message['control_id'])}, {escape(message['message_type'])}, {message['size']} octets, "
         f"reçu le {message['received_at']:%Y-%m-%d à %H:%M:%S} UTC, accusé [bold]{message['ack_code'] or 'aucun'}[/]",
         highlight=False,
     )
     for row in view.documents:
         console.print(
-            f"Document {row['unique_id']} : type {row['type_code']}, {row['level']}, demande {row['request']}, "
-            f"version {row['version'] or '-'}, {row['size']} octets",
+            escape(
+                f"Document {row['unique_id']} : type {row['type_code']}, {row['level']}, demande {row['request']}, "
+                f"version {row['version'] or '-'}, {row['size']} octets"
+            ),
             highlight=False,
         )
     _section(console, "Constats", ("Gravité", "Code", "Où", "Constat"), _findings(view))
@@ -199,21 +202,30 @@ def _section(console: Console, title: str, headings: tuple[str, ...], rows: list
 
 
 def _findings(view: MessageView) -> list[tuple[str, ...]]:
-    return [(row["severity"], row["code"], row["location"], row["text"]) for row in view.findings]
+    return [
+        (coloured(SEVERITIES, row["severity"]), row["code"], escape(row["location"]), escape(row["text"]))
+        for row in view.findings
+    ]
 
 
 def _decisions(view: MessageView) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for row in view.decisions:
         word, colour = ACTIONS[row["action"]]
-        because = "\n".join(f"[bold]{reason['rule']}[/] {reason['text']}" for reason in row["because"])
+        because = "\n".join(f"[bold]{escape(reason['rule'])}[/] {escape(reason['text'])}" for reason in row["because"])
         rows.append((_CHANNELS[row["channel"]], f"[{colour}]{word}[/]", row["code"], because))
     return rows
 
 
 def _deliveries(view: MessageView) -> list[tuple[str, ...]]:
     return [
-        (_CHANNELS[row["channel"]], state_text(row["state"]), str(row["attempts"]), row["code"], row["text"])
+        (
+            _CHANNELS[row["channel"]],
+            state_text(row["state"]),
+            str(row["attempts"]),
+            escape(row["code"]),
+            escape(row["text"]),
+        )
         for row in view.deliveries
     ]
 
@@ -226,24 +238,27 @@ def _attempts(view: MessageView) -> list[tuple[str, ...]]:
             str(row["number"]),
             f"{row['started_at']:%H:%M:%S.%f}"[:-3],
             f"{(row['ended_at'] - row['started_at']).total_seconds() * 1000:.0f} ms",
-            row["outcome"],
-            row["code"],
-            row["text"],
+            coloured(OUTCOMES, row["outcome"]),
+            escape(row["code"]),
+            escape(row["text"]),
         )
         for row in view.attempts
     ]
 
 
 def _recipients(view: MessageView) -> list[tuple[str, ...]]:
-    return [(row["address"], row["outcome"], row["code"], row["dsn"]) for row in view.recipients]
+    return [
+        (escape(row["address"]), coloured(OUTCOMES, row["outcome"]), escape(row["code"]), coloured(DSN, row["dsn"]))
+        for row in view.recipients
+    ]
 
 
 def _acks(view: MessageView) -> list[tuple[str, ...]]:
     return [
         (
             row["event"],
-            "Y" if row["success"] else f"N {row['error_code']}",
-            row["mailbox"],
+            "Y" if row["success"] else f"N {escape(row['error_code'])}",
+            escape(row["mailbox"]),
             state_text(row["state"]),
             str(row["attempts"]),
         )
@@ -252,4 +267,4 @@ def _acks(view: MessageView) -> list[tuple[str, ...]]:
 
 
 def _events(view: MessageView) -> list[tuple[str, ...]]:
-    return [(f"{row['at']:%H:%M:%S}", row["kind"], orjson.dumps(row["detail"]).decode()) for row in view.events]
+    return [(f"{row['at']:%H:%M:%S}", row["kind"], escape(orjson.dumps(row["detail"]).decode())) for row in view.events]

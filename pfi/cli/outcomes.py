@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.markup import escape
+
 from pfi.engine.journal import MessageView
 
 STATES: Mapping[str, tuple[str, str]] = {
@@ -24,6 +26,33 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
 }
 
 
+SEVERITIES: Mapping[str, tuple[str, str]] = {
+    "error": ("erreur", "red"),
+    "warning": ("alerte", "yellow"),
+    "info": ("info", "dim"),
+}
+OUTCOMES: Mapping[str, tuple[str, str]] = {
+    "delivered": ("remis", "green"),
+    "not_delivered": ("à retenter", "yellow"),
+    "unknown": ("incertain", "yellow"),
+    "refused": ("refusé", "red"),
+    "failed": ("abandonné", "red"),
+}
+DSN: Mapping[str, tuple[str, str]] = {
+    "": ("-", "dim"),
+    "none": ("non demandé", "dim"),
+    "expected": ("attendu", "yellow"),
+    "received": ("reçu", "green"),
+    "timeout": ("non reçu", "red"),
+}
+
+
+def coloured(words: Mapping[str, tuple[str, str]], value: str) -> str:
+    """A value of the store in coloured French; as it is when the table does not know it."""
+    word, colour = words.get(value, (escape(value), "default"))
+    return f"[{colour}]{word}[/]"
+
+
 def state_text(state: str) -> str:
     """A delivery state as coloured French."""
     word, colour = STATES[state]
@@ -40,7 +69,7 @@ def channel_cell(view: MessageView, channel: str) -> str:
     if delivery["attempts"] > 1:
         text += f" ({delivery['attempts']} essais)"
     if delivery["state"] != "delivered":
-        text += f"\n{delivery['code']} {delivery['text']}".rstrip()
+        text += escape(f"\n{delivery['code']} {delivery['text']}".rstrip())
     refused = [
         row
         for row in view.recipients
@@ -67,15 +96,15 @@ def _decided(decision: Mapping[str, Any] | None) -> str:
     reason = next((each for each in because if each["rule"] == decision["code"]), None) or next(
         (each for each in because if each["rule"].startswith("E")), None
     )
-    text = f"[{colour}]{word}[/] {decision['code']}"
-    return f"{text}\n{reason['text']}" if reason else text
+    text = f"[{colour}]{word}[/] {escape(decision['code'])}"
+    return f"{text}\n{escape(reason['text'])}" if reason else text
 
 
 def acknowledgments(view: MessageView) -> str:
     """The business acknowledgments of a message, one a line."""
     lines = []
     for row in view.acks:
-        good = "[green]Y[/]" if row["success"] else f"[red]N[/] {row['error_code']}"
+        good = "[green]Y[/]" if row["success"] else f"[red]N[/] {escape(row['error_code'])}"
         word, _colour = STATES[row["state"]]
         lines.append(f"{row['event']} {good}" + ("" if row["state"] == "delivered" else f" ({word})"))
     return "\n".join(lines) or "[dim]-[/]"
@@ -86,4 +115,4 @@ def patient_events(view: MessageView) -> str:
     if view.message["kind"] == "patient_event":
         return "état du patient mis à jour"
     errors = [row for row in view.findings if row["severity"] == "error"]
-    return "\n".join(f"{row['code']} {row['text']}" for row in errors) or "[dim]-[/]"
+    return "\n".join(escape(f"{row['code']} {row['text']}") for row in errors) or "[dim]-[/]"

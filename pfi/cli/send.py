@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from pfi.cli.options import json_option
@@ -58,7 +59,8 @@ def send(
         for result in results:
             colour = "green" if result["code"] == "AA" else "red"
             console.print(
-                f"[bold {colour}]{result['code'] or '--'}[/] {result['file']} {result['text']}", highlight=False
+                f"[bold {colour}]{result['code'] or '--'}[/] {escape(result['file'])} {escape(result['text'])}",
+                highlight=False,
             )
     sys.exit(0 if all(result["code"] for result in results) else 1)
 

@@ -40,17 +40,23 @@ class Collection:
                 await asyncio.wait_for(self._stopping.wait(), self._context.timings.collect)
 
     async def round(self, name: str) -> None:
-        """Reads what one destination has received. A fault is logged once, until it is over."""
+        """Reads what one destination has received. Never raises; a fault is logged once, until it is over."""
         try:
             await self._collectors[name].collect_reports(self._take)
         except PfiError as error:
-            if name not in self._failing:
-                self._failing.add(name)
-                _LOG.warning("reports_unreadable", destination=name, code=error.code)
+            self._failed(name, error.code)
         except STORE_ERRORS as error:
             _LOG.warning("store_away", step="reports", error=type(error).__name__)
+        except Exception as error:
+            # A defect of ours: its text may quote a mail and stays out of the log.
+            self._failed(name, type(error).__name__)
         else:
             self._failing.discard(name)
+
+    def _failed(self, name: str, code: str) -> None:
+        if name not in self._failing:
+            self._failing.add(name)
+            _LOG.warning("reports_unreadable", destination=name, code=code)
 
     async def _take(self, report: MailReport) -> bool:
         return await self._notifications.dsn_received(

@@ -23,7 +23,7 @@ from pfi.engine.processing import Processing
 from pfi.engine.reading import Reader
 from pfi.engine.recovery import Recovery
 from pfi.engine.replay import Replay
-from pfi.engine.settings import Settings
+from pfi.engine.settings import DATABASE_VARIABLE, Settings
 from pfi.engine.validation import Validation
 from pfi.engine.worker import JobWorker
 from pfi.model.clock import Clock, IdSource, system_clock
@@ -35,7 +35,6 @@ from pfi.store.schema import migrate
 
 _LOG = get_logger("runner")
 _LAST_ROUND_SECONDS = 5.0
-DATABASE_VARIABLE = "PFI_DATABASE_URL"
 
 
 def database_url(settings: Settings, environment: Mapping[str, str] = os.environ) -> str | None:

@@ -22,6 +22,9 @@ from pfi.model.profile import (
 )
 from pfi.model.submission import MessageHeader
 
+DATABASE_VARIABLE = "PFI_DATABASE_URL"
+"""Environment variable that holds the URL of the hospital's own PostgreSQL; it wins over the file."""
+
 
 class _Model(BaseModel):
     """Unknown keys are refused: a misspelt switch must never be silently ignored."""
@@ -69,7 +72,7 @@ class SenderHl7Settings(_Model):
     """`strict` refuses every deviation of the profile; `tolerant` refuses only what cannot be acted on safely."""
     matrix: Matrix = Matrix.TOLERANT
     """Version of the MSSanté flag matrix. `mode: strict` implies `strict`."""
-    processing_ids: frozenset[Literal["P", "T", "D"]] = frozenset({"P", "T", "D"})
+    processing_ids: tuple[Literal["P", "T", "D"], ...] = ("P", "T", "D")
     """MSH-11 values accepted from this sender (else AE 202)."""
 
 

@@ -11,6 +11,9 @@ an identity trait or clinical content: they end up in logs.
     └── BugError             us
 """
 
+import errno
+import socket
+
 
 class PfiError(Exception):
     """Base of all errors of the PFI: `code` (stable), `text` (French), `next_step` (French, may be empty)."""
@@ -40,3 +43,29 @@ class TransportError(PfiError):
 
 class BugError(PfiError):
     """An invariant of our own code does not hold."""
+
+
+_SYSTEM_REASONS = {
+    errno.ENOENT: "fichier ou dossier absent",
+    errno.EACCES: "droits insuffisants",
+    errno.EPERM: "opération interdite",
+    errno.EISDIR: "c'est un dossier",
+    errno.ENOTDIR: "ce n'est pas un dossier",
+    errno.ENOSPC: "disque plein",
+    errno.EADDRINUSE: "adresse ou port déjà pris",
+    errno.EADDRNOTAVAIL: "adresse qui n'est pas celle de cette machine",
+    errno.ECONNREFUSED: "connexion refusée",
+    errno.ECONNRESET: "connexion coupée",
+    errno.EHOSTUNREACH: "machine injoignable",
+    errno.ENETUNREACH: "réseau injoignable",
+    errno.ETIMEDOUT: "délai dépassé",
+}
+
+
+def system_reason(error: OSError) -> str:
+    """Why the operating system refused, in French."""
+    if isinstance(error, socket.gaierror):
+        return "nom de machine inconnu"
+    if error.errno in _SYSTEM_REASONS:
+        return _SYSTEM_REASONS[error.errno]
+    return f"erreur système {error.errno}" if error.errno else "erreur système"

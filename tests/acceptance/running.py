@@ -107,7 +107,8 @@ class Home:
             awaited = [row for row in view["recipients"] if row["dsn"] == "expected"]
             return None if moving or awaited else view
 
-        return eventually(done, told=lambda: f"{view['deliveries']} {view['acks']} {view['recipients']}")
+        eventually(done, told=lambda: f"{view['deliveries']} {view['acks']} {view['recipients']}")
+        return view
 
     def state(self) -> dict[str, Any]:
         """What arrived in the sandbox."""

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from pfi.model.errors import ConfigurationError
+from pfi.model.errors import ConfigurationError, system_reason
 
 Purpose = Literal["auth_cli", "sign"]
 
@@ -142,5 +142,7 @@ def _read(path: Path, code: str, subject: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
-            code, f"Fichier du {subject} illisible : {path} ({error.strerror}).", "Vérifier le chemin et les droits."
+            code,
+            f"Fichier du {subject} illisible : {path} ({system_reason(error)}).",
+            "Vérifier le chemin et les droits.",
         ) from None

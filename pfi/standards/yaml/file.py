@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pfi.model.errors import ConfigurationError
+from pfi.model.errors import ConfigurationError, system_reason
 from pfi.standards.yaml.faults import Fault, Location, faults_of
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -86,7 +86,7 @@ class YamlFile:
         except OSError as error:
             raise ConfigurationError(
                 "FILE_UNREADABLE",
-                f"{path} : fichier illisible ({error.strerror}).",
+                f"{path} : fichier illisible ({system_reason(error)}).",
                 "Vérifier le chemin et les droits.",
             ) from None
         except UnicodeDecodeError as error:

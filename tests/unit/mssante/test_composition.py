@@ -184,6 +184,14 @@ def test_a_document_that_is_not_xml_has_no_preview() -> None:
         preview(delivery(documents=(replace(document(), content=b"<a"),)))
 
 
+def test_a_mail_over_the_configured_size_has_no_preview_because_it_would_not_leave() -> None:
+    assert preview(delivery(Channel.CIT), max_bytes=1000)
+    with pytest.raises(SenderDataError, match="523"):
+        preview(delivery(Channel.CIT), max_bytes_patient=1000)
+    with pytest.raises(SenderDataError, match="523"):
+        preview(delivery(Channel.PRO), max_bytes=1000)
+
+
 def test_dates_are_those_of_the_decision() -> None:
     given = delivery(created_at=datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC))
     assert str(mail_of(given)["Date"]) == "Thu, 31 Dec 2026 23:59:59 +0000"
