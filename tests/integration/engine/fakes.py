@@ -193,7 +193,7 @@ async def house(url: str, **changes: Any) -> AsyncIterator[House]:
 
 async def eventually(true: Callable[[], Any], seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
-        while not await true():  # noqa: ASYNC110  # the truth is in a database
+        while not await true():  # the truth is in a database
             await asyncio.sleep(0.02)
 
 
