@@ -1,4 +1,4 @@
-"""`pfi bench` measures a real run. Its figures are for `docs/benchmarks.md`: no test depends on the speed of a machine."""
+"""`pfi bench` measures a real run. Figures are for `docs/benchmarks.md`: no test depends on the speed of a machine."""
 
 import json
 import subprocess
