@@ -234,7 +234,8 @@ class Session(asyncio.BufferedProtocol):
 
     async def _serve(self) -> None:
         try:
-            self._watch_idle()
+            if not self._framer.in_frame:  # bytes may have come before this task began: their time is already counted
+                self._watch_idle()
             closing = False
             while not closing:
                 taken = await self._next()

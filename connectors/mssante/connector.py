@@ -17,7 +17,7 @@ from connectors.mssante.tls import certificate_end, client_context
 from pfi.engine.connector import CheckResult, Preview, Surroundings
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
-from pfi.model.errors import BugError, PfiError, SenderDataError, TransportError, system_reason
+from pfi.model.errors import BugError, PfiError, SenderDataError
 from pfi.standards.mail.smtp_codes import label_of
 from pfi.standards.pdf.copies import pdf_copies
 
@@ -131,14 +131,7 @@ class MssanteConnector:
         """Reads the notifications that arrived; 0 when no folder is configured for them."""
         if self._reports is None:
             return 0
-        try:
-            return await self._reports.collect(take)
-        except OSError as error:
-            raise TransportError(
-                "MSS_REPORTS_UNREADABLE",
-                f"Dossier des accusés de remise illisible ({system_reason(error)}).",
-                "Vérifier « reports_folder » et ses droits.",
-            ) from None
+        return await self._reports.collect(take)
 
     async def resolve(self, delivery: Delivery) -> Outcome:
         """Sends the same bytes again, Message-ID included: receivers recognise the mail (MSSanté digest §6)."""

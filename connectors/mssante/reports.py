@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from pfi.engine.connector import MailReport
+from pfi.model.errors import TransportError, system_reason
 from pfi.standards.mail.dsn import MAX_BYTES, read_dsn
 
 DONE: Final = "traites"
@@ -34,12 +35,16 @@ class ReportFolder:
     async def collect(self, take: Take) -> int:
         """Gives every recipient of every new notification to `take`; returns the number of mails read.
 
-        Raises OSError when the folder, or a mail in it, cannot be read or moved: the other mails are read first. A mail
-        stays where it is when `take` raises.
+        Raises TransportError when the folder, or a mail in it, cannot be read or moved: the other mails are read first.
+        A mail stays where it is when `take` raises.
         """
         failure: OSError | None = None
         read = 0
-        for path in await asyncio.to_thread(self._waiting):
+        try:
+            paths = await asyncio.to_thread(self._waiting)
+        except OSError as error:
+            raise _unreadable(error) from None
+        for path in paths:
             try:
                 raw = await asyncio.to_thread(_read, path)
             except FileNotFoundError:
@@ -58,7 +63,7 @@ class ReportFolder:
             except OSError as error:
                 failure = failure or error
         if failure is not None:
-            raise failure
+            raise _unreadable(failure)
         return read
 
     def _waiting(self) -> list[Path]:
@@ -87,6 +92,14 @@ def reports_of(raw: bytes) -> tuple[MailReport, ...]:
             code=recipient.code,
         )
         for recipient in found.recipients
+    )
+
+
+def _unreadable(error: OSError) -> TransportError:
+    return TransportError(
+        "MSS_REPORTS_UNREADABLE",
+        f"Dossier des accusés de remise illisible ({system_reason(error)}).",
+        "Vérifier « reports_folder » et ses droits.",
     )
 
 

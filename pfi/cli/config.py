@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pfi.engine.settings import Settings
 
 
-@click.group(short_help="Référence et schéma de la configuration.")
+@click.group(subcommand_metavar="COMMANDE [ARGUMENTS]...", short_help="Référence et schéma de la configuration.")
 def config() -> None:
     """Référence et schéma de la configuration, tirés du code."""
 

@@ -50,7 +50,11 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_module, _attribute, text) in _COMMANDS.items()])
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_LazyGroup,
+    subcommand_metavar="COMMANDE [ARGUMENTS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="pfi")
 def cli() -> None:
     """PFI, plateforme d'intermédiation : des logiciels de l'hôpital vers le DMP et MSSanté."""

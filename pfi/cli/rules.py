@@ -19,7 +19,7 @@ _SHIPPED = (
 )
 
 
-@click.group("rules", help="Vérifie et essaie les règles de routage.")
+@click.group("rules", subcommand_metavar="COMMANDE [ARGUMENTS]...", help="Vérifie et essaie les règles de routage.")
 def rules() -> None:
     pass
 

@@ -153,7 +153,8 @@ class EngineIntake:
             return await self._keep_aside(reading, error)
 
     async def refuse(self, head: bytes, peer: Peer, finding: Finding) -> Answer:
-        """Records what could not be taken as a message; answers AE when its MSH can be read, then closes."""
+        """Records what could not be taken as a message; answers AE when its MSH can be read. Whether the connection can
+        go on is the source's to say: noise harms nobody, a frame too large does."""
         received_at = self._context.clock()
         header = _header_of(head)
         finding = replace(finding, severity=Severity.ERROR)
@@ -164,7 +165,7 @@ class EngineIntake:
         reading = _Reading(head, digest, peer, received_at, interpretation)
         ack = TechnicalAck(AckCode.AE, (AckError(finding.err3 or "207", text=finding.text),))
         try:
-            return replace(await self._store_plain(reading, Conclusion(ack, (finding,), (), None)), close=True)
+            return replace(await self._store_plain(reading, Conclusion(ack, (finding,), (), None)), close=False)
         except STORE_ERRORS as error:
             _LOG.error("store_away", step="refuse", listener=peer.listener, error=type(error).__name__)
             return replace(self._come_again(header), close=True)

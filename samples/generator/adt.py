@@ -60,7 +60,7 @@ EVENTS = (
     ),
     Event(
         "a31-identite-validee",
-        "A31, PID-32 `VALI` and the INS: frees what waits for `identite-provisoire`",
+        "A31, PID-32 `VALI` and the INS: the identity of `identite-provisoire` becomes qualified",
         "GAM-0003",
         "A31",
         "ADT_A05",

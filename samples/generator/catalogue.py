@@ -221,7 +221,7 @@ def identity_cases() -> tuple[Sample, ...]:
         _sample(
             "identite-provisoire",
             "INS not qualified (PID-32 PROV, no matricule in PID-3 nor in the CDA); "
-            "`adt/a31-identite-validee` then frees the DMP",
+            "the DMP waits for a qualified identity",
             ("AA", "hold INS_NOT_QUALIFIED", "send (X-MSS-INS: N)", "deny"),
             discharge("DPI-0101", patient=world.PROVISIONAL, with_matricule=False).but(
                 reliability="PROV", pid_with_ins=False

@@ -72,7 +72,7 @@ def _patients() -> str:
         world.NO_DMP: "has no DMP",
         world.CLOSED_DMP: "DMP closed",
         world.OPPOSED: "DMP active, opposed to its feeding (told by ADT)",
-        world.PROVISIONAL: "INS not qualified until `adt/a31-identite-validee`",
+        world.PROVISIONAL: "INS not qualified until `adt/a31-identite-validee` comes",
         world.MINOR: "minor who asked for secrecy; DMP active",
     }
     rows = [

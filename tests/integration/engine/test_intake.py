@@ -90,11 +90,11 @@ async def test_an_oversize_message_is_recorded_and_answered_when_its_msh_can_be_
     finding = Finding("FRAME_TOO_LARGE", Severity.ERROR, "MSH", "Message trop volumineux.", err3="102")
     async with house(store_url) as home:
         answer = await home.engine.intake.refuse(letter()[:2000], PEER, finding)
-        assert answer.close
+        assert not answer.close, "the source says whether the connection can go on"
         assert answer.content is not None
         assert read_ack(answer.content).code == "AE"
         silent = await home.engine.intake.refuse(b"\xff\xfe", PEER, finding)
-        assert (silent.content, silent.close) == (None, True)
+        assert (silent.content, silent.close) == (None, False)
         assert [row["code"] for row in await home.fetch("SELECT code FROM findings")] == ["FRAME_TOO_LARGE"] * 2
 
 

@@ -9,6 +9,7 @@ import pytest
 from connectors.mssante import reports
 from connectors.mssante.reports import DONE, PATIENCE, UNMATCHED, ReportFolder, reports_of
 from pfi.engine.connector import MailReport
+from pfi.model.errors import TransportError
 
 ENVELOPE = "3f1d0c5e9f5e4b0e8f1b7c3a2d4e5f60"
 OTHER = "0123456789abcdef0123456789abcdef"
@@ -182,7 +183,7 @@ async def test_a_mail_that_cannot_be_read_does_not_stop_the_next_ones(
 
     monkeypatch.setattr(reports, "_read", refuse)
     engine = Engine()
-    with pytest.raises(PermissionError):
+    with pytest.raises(TransportError, match=r"droits insuffisants|erreur système"):
         await ReportFolder(folder).collect(engine.take)
     assert [each.address for each in engine.taken] == ["b@exemple.mssante.fr"]
     assert names(folder) == ["1.eml", f"{DONE}/2.eml"]
@@ -203,7 +204,7 @@ async def test_a_mail_that_another_engine_moves_meanwhile_is_no_fault(folder: Pa
 
 
 async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(TransportError, match="absent"):
         await ReportFolder(tmp_path / "absent").collect(Engine().take)
 
 
