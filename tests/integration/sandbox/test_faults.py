@@ -177,7 +177,7 @@ async def test_another_process_orders_faults_and_looks(dmp: DmpClient, sandbox: 
         assert [fault["kind"] for fault in (await http.get("/faults")).json()] == ["refuse"]
         assert (await dmp.feed()).errors
         again = await dmp.feed()
-    assert again.success, again.errors
+        assert again.success, again.errors
         await submit(sandbox, Mail())
         await exchange(sandbox, Z01)
         await http.post("/faults", json=order)
