@@ -174,20 +174,17 @@ def _verify(
 
 
 _xmlsec_lock: Final = threading.Lock()
-_isolated = threading.Event()
 
 
 def _without_external_references() -> None:
     """xmlsec follows the references of a manifest; they name documents that are not files (`urn:oid:`).
 
     Every URI is answered by a constant document: nothing outside is ever opened, and the result does not count, since
-    manifests are checked by `matches_manifest`.
+    manifests are checked by `matches_manifest`. Installed before each use: callbacks belong to the whole process, and
+    anybody in it may have changed them.
     """
-    if _isolated.is_set():
-        return
     xmlsec.cleanup_callbacks()
     xmlsec.register_callbacks(lambda _uri: True, lambda _uri: [b"<x/>"], _read_constant, lambda _stream: None)
-    _isolated.set()
 
 
 def _read_constant(stream: list[bytes], buffer: memoryview) -> int:
