@@ -90,7 +90,7 @@ async def test_an_acknowledgment_claimed_by_a_dead_process_is_sent_by_another(st
         await home.told(1)
         query = "UPDATE business_acks SET state = 'in_flight', owner = $1, claimed_at = now() RETURNING id"
         await home.fetch(query, uuid.uuid4())
-        assert await home.engine.recovery.sweep() == 1
+        await home.engine.recovery.sweep()  # or the engine's own round, if it comes first
         await home.told(2)
         assert len({message.content for message in home.reply.received}) == 1
 
