@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
+from pfi.engine.rulebooks import Rulebooks
 from pfi.engine.settings import Settings
 from pfi.model.clock import Clock, IdSource
 from pfi.routing.rules import RuleBook
@@ -39,13 +40,18 @@ class Timings:
 class Context:
     settings: Settings
     database: Database
-    rules: RuleBook
+    rulebooks: Rulebooks
     clock: Clock
     ids: IdSource
     worker: uuid.UUID
     """This process, as owner of what it claims."""
     timings: Timings = field(default_factory=Timings)
     random: Random = field(default_factory=Random)
+
+    @property
+    def rules(self) -> RuleBook:
+        """The rules in force at this moment."""
+        return self.rulebooks.book
 
     def after(self, seconds: float) -> datetime:
         """The moment that many seconds from now."""

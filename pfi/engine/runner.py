@@ -23,6 +23,7 @@ from pfi.engine.processing import Processing
 from pfi.engine.reading import Reader
 from pfi.engine.recovery import Recovery
 from pfi.engine.replay import Replay
+from pfi.engine.rulebooks import Rulebooks
 from pfi.engine.settings import DATABASE_VARIABLE, Settings
 from pfi.engine.validation import Validation
 from pfi.engine.worker import JobWorker
@@ -67,7 +68,7 @@ async def open_desk(configuration: Configuration) -> AsyncIterator[Desk]:
         context = Context(
             settings=settings,
             database=database,
-            rules=load_rules(settings.rules or default_rule_paths()),
+            rulebooks=Rulebooks(load_rules(settings.rules or default_rule_paths())),
             clock=system_clock,
             ids=IdSource(oid_root=settings.site.oid_root),
             worker=uuid.uuid4(),
@@ -207,7 +208,7 @@ class Engine:
         context = Context(
             settings=settings,
             database=self._database,
-            rules=rules,
+            rulebooks=Rulebooks(rules),
             clock=self._clock,
             ids=self._ids,
             worker=uuid.uuid4(),

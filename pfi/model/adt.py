@@ -1,20 +1,50 @@
-"""What one ADT message of PAM.FR says about a patient (`spec/hl7v2.md` section 6)."""
+"""What one ADT message of PAM.FR says about a patient (hl7v2 digest §6)."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from pfi.model.parties import Author
+from pfi.model.parties import NOWHERE, Author, Establishment
 from pfi.model.patient import DmpStatus, Feeding, Identifier, Ins, Patient
 from pfi.model.submission import MessageHeader, Stay
+
+
+class MovementAction(StrEnum):
+    """ZBE-4."""
+
+    INSERT = "INSERT"
+    UPDATE = "UPDATE"
+    CANCEL = "CANCEL"
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """ZBE: one movement of a stay. Empty or `None` = not told.
+
+    `ids` are all repetitions of ZBE-1 as `value^authority`. `original_trigger` is ZBE-6, the event that an update or a
+    cancellation is about. `nature` is ZBE-9.
+    """
+
+    ids: tuple[str, ...] = ()
+    action: MovementAction = MovementAction.INSERT
+    original_trigger: str = ""
+    started_at: datetime | None = None
+    historic: bool = False
+    medical_unit: str = ""
+    care_unit: str = ""
+    nature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PatientEvent:
     """`None` = the message does not say; a fact that the message does not state must not erase a stored one.
 
-    `occurred_at` orders events (EVN-6, else EVN-2, else MSH-7). `withdraws_ins`: a `""` INS in PID-3, or an A47 whose
-    MRG-1 is an INS that PID-3 does not replace. `prior_ins` / `prior_identifiers` come from MRG-1.
-    `birth_date_corrected` is ZFD-4 = Y: such an identity can never be qualified.
+    `occurred_at` is when the event took place (EVN-6, else EVN-2, else MSH-7); `recorded_at` when it was told (EVN-2,
+    else MSH-7, else EVN-6): statements about the same fact are ordered by it. `withdraws_ins`: a `""` INS in PID-3, or
+    an A47 whose MRG-1 is an INS that PID-3 does not replace. `prior_ins` / `prior_identifiers` come from MRG-1.
+    `birth_date_corrected` is ZFD-4 = Y: such an identity can never be qualified. `deceased` is PID-30 (`None` = field
+    empty), or a death told by ZFM-2. `pro_opposed`, `cit_opposed` and `ins_impossible` come from the local register
+    that operators keep (E23, E25), never from a message.
     """
 
     message: MessageHeader
@@ -33,3 +63,19 @@ class PatientEvent:
     consultation_at: datetime | None = None
     birth_date_corrected: bool = False
     referring_professionals: tuple[Author, ...] = ()
+    recorded_at: datetime | None = None
+    establishment: Establishment = NOWHERE
+    movement: Movement | None = None
+    deceased: bool | None = None
+    entry_mode: str = ""
+    """ZFM-1."""
+    exit_mode: str = ""
+    """ZFM-2."""
+    pro_opposed: bool | None = None
+    cit_opposed: bool | None = None
+    ins_impossible: bool | None = None
+
+    @property
+    def told_at(self) -> datetime:
+        """The moment that orders statements."""
+        return self.recorded_at or self.occurred_at

@@ -103,3 +103,5 @@ class Delivery:
     addressees: tuple[Recipient, ...] = ()
     """Everybody the decision names, served or not: the `To` of the mail, whose bytes do not change over retries. Empty
     = `recipients` (first attempt)."""
+    mailbox: str = ""
+    """Name of the mailbox that sends, chosen by a site rule; empty = the connector's default."""

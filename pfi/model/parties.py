@@ -26,6 +26,24 @@ class Organization:
 
 
 @dataclass(frozen=True, slots=True)
+class Establishment:
+    """Where in the hospital a message comes from. Empty = not told.
+
+    `ej` is the legal entity: the authority that assigned the IPP (CX-4.2, else CX-4.1), else MSH-4; `eg` the geographic
+    establishment: PV1-3.4; `unit` the UF: ZBE-7, else PV1-3.1. FINESS numbers as a rule, but real traffic also carries
+    OIDs and local names: they are compared as written.
+    """
+
+    ej: str = ""
+    eg: str = ""
+    unit: str = ""
+
+
+NOWHERE = Establishment()
+"""No establishment is told."""
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """Software that authors or receives: identifier, its OID, model and software name."""
 

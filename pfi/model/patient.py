@@ -90,6 +90,39 @@ class DmpStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Follower:
+    """Somebody of the care team, by national identifier: ROL-4 or PV1-8. `role` is ROL-3 (`ODRP` médecin traitant
+    déclaré, `RP` référent, `RT` équipe de soins, `SUBS` remplaçant)."""
+
+    role: str
+    identifier: str
+    family: str = ""
+    given: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One stay or visit (ITI-31), as its movements tell it after cancellations and corrections.
+
+    `visit` is PV1-19 and `account` PID-18, as `value^authority`; an episode is found by `visit`, else by `account`.
+    `cancelled`: its admission was cancelled (A11, A38) and no other took its place.
+    """
+
+    visit: str = ""
+    account: str = ""
+    patient_class: str = ""
+    ej: str = ""
+    eg: str = ""
+    unit: str = ""
+    admitted_at: datetime | None = None
+    discharged_at: datetime | None = None
+    exit_mode: str = ""
+    cancelled: bool = False
+    consultation: str = ""
+    """ZFA-11, collected for each episode of care."""
+
+
+@dataclass(frozen=True, slots=True)
 class PatientState:
     """What the ADT feed has told of one patient so far; the newest statement of each fact wins.
 
@@ -116,3 +149,18 @@ class PatientState:
     birth_date_corrected: bool = False
     """ZFD-4 = Y: the identity cannot be qualified (INS digest §3.3)."""
     birth_date_corrected_at: datetime | None = None
+    retired_ins: tuple[Ins, ...] = ()
+    """INS that were this patient's and no longer are (MRG-1 of A40 and A47, withdrawals): nothing leaves under them."""
+    retired_identifiers: tuple[Identifier, ...] = ()
+    """Local identifiers merged away or changed (MRG-1)."""
+    deceased: bool = False
+    """PID-30, or an exit by death (ZFM-2)."""
+    pro_opposed: bool = False
+    """The local register says that the patient objects to mail to professionals (E23)."""
+    cit_opposed: bool = False
+    """Same, to mail to themselves."""
+    ins_impossible: bool = False
+    """The local register says that no INS will ever exist (E25)."""
+    care_team: tuple[Follower, ...] = ()
+    episodes: tuple[Episode, ...] = ()
+    """Oldest first."""

@@ -41,6 +41,21 @@ class InformationMissing(StrEnum):
     HOLD = "hold"
 
 
+class Opposed(StrEnum):
+    """The patient objects to the feeding of the DMP: the document is not sent, or waits in case the objection is
+    lifted (which must then be the site's deliberate choice)."""
+
+    DENY = "deny"
+    HOLD = "hold"
+
+
+class NoDmp(StrEnum):
+    """The DMP is closed or does not exist: the duty is void, or the document waits in case the DMP is opened."""
+
+    VOID = "void"
+    HOLD = "hold"
+
+
 class Policy(StrEnum):
     """What the legal table may add to the sender's orders: nothing, a warning, or the orders themselves (only for
     senders that give no flag)."""
@@ -68,6 +83,8 @@ class SenderProfile:
     environment: Environment = Environment.PRODUCTION
     policy: Policy = Policy.RESPECT
     information_missing: InformationMissing = InformationMissing.SEND
+    opposed: Opposed = Opposed.DENY
+    no_dmp: NoDmp = NoDmp.VOID
     same_control_id: SameControlId = SameControlId.BY_BODY
     processing_ids: frozenset[str] = frozenset({"P", "T", "D"})
     """MSH-11 values accepted on this endpoint (else AE 202)."""

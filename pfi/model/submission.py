@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pfi.model.document import CodedValue, Document, DocumentId
-from pfi.model.parties import Author, Recipient
+from pfi.model.parties import NOWHERE, Author, Establishment, Recipient
 from pfi.model.patient import Identifier, Patient
 
 
@@ -104,6 +104,7 @@ class DocumentRequest:
     """TXA-12."""
     announced_parent: DocumentId | None = None
     """TXA-13."""
+    establishment: Establishment = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +128,4 @@ class Submission:
     received_at: datetime | None = None
     tags: frozenset[str] = frozenset()
     """Facts that no header carries, told by the site: `constitutional_genetics`, `entente_prealable`..."""
+    establishment: Establishment = NOWHERE

@@ -6,10 +6,10 @@ it would leave a delivery waiting for a sending that must never happen.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pfi.model.decision import Action, Channel, Decision, Reason
+from pfi.model.decision import Action, Channel, Decision, Reason, Trigger
 from pfi.model.patient import PatientState
 from pfi.model.profile import Policy, SenderProfile
 from pfi.model.submission import Orders, Submission
@@ -30,6 +30,8 @@ _CHANNEL_NAMES = {
 _NOTHING_KNOWN = PatientState()
 _CLOSING = ((Effect.DENY, Action.DENY), (Effect.VOID, Action.VOID))
 
+_RELEASED = Reason("RELEASED", "Un exploitant a libéré cet envoi, que seule une décision humaine retenait.")
+
 Fired = tuple[tuple[ExceptionRule, Effect], ...]
 
 
@@ -49,6 +51,7 @@ class _Verdict:
     code: str = ""
     legal: bool = False
     because: tuple[Reason, ...] = ()
+    until: Trigger | None = None
 
 
 def appraise(
@@ -95,45 +98,39 @@ def decide(
     profile: SenderProfile,
     now: datetime,
     *,
+    released: frozenset[Channel] = frozenset(),
     accepted_by_dmp: Callable[[str], bool] = in_jdv_j66,
 ) -> tuple[Decision, ...]:
     """Exactly three decisions (DMP, PRO, CIT) per document; the renditions of one document share the same plan.
 
     `now` only serves to tell whether the patient is under age; the law applied is that of the document's own date.
     A decision to hold must be taken again, with what is then known, when its reason goes away: recipients of a held
-    citizen mail are not known before the identity is qualified.
+    citizen mail are not known before the identity is qualified. `released` are the channels that an operator let go:
+    what only waits for a person (`human_release`) no longer holds them; everything else still does.
     """
     appraisal = appraise(submission, state, identity, rules, profile, now, accepted_by_dmp=accepted_by_dmp)
-    plan = tuple(_decide_channel(channel, appraisal, rules.digest) for channel in Channel)
+    plan = tuple(_decide_channel(channel, appraisal, rules.digest, channel in released) for channel in Channel)
     return tuple(
-        Decision(
-            document=document.unique_id,
-            channel=decision.channel,
-            action=decision.action,
-            because=decision.because,
-            recipients=decision.recipients,
-            code=decision.code,
-            due=decision.due,
-            gap=decision.gap,
-            legal_gap=decision.legal_gap,
-            rules_digest=decision.rules_digest,
-        )
+        replace(decision, document=document.unique_id)
         for document in submission.documents
         for decision in plan
     )
 
 
-def _decide_channel(channel: Channel, appraisal: Appraisal, digest: str) -> Decision:
+def _decide_channel(channel: Channel, appraisal: Appraisal, digest: str, released: bool) -> Decision:
     situation, match = appraisal.situation, appraisal.match
     due = match.due(channel)
     fired = tuple((rule, effect) for rule in appraisal.fired if (effect := rule.effect(channel)) is not None)
     ordered = _ordered(channel, situation, due)
     addressing = _address(channel, situation, due, fired)
-    verdict = _verdict(channel, situation, due, fired, ordered, addressing)
+    let_go = tuple(rule for rule, effect in fired if released and _waits_for_a_person(rule, effect))
+    deciding = tuple((rule, effect) for rule, effect in fired if rule not in let_go)
+    verdict = _verdict(channel, situation, due, deciding, ordered, addressing)
     gap = due is not Due.NONE and verdict.action is not Action.SEND
     leaves = verdict.action in (Action.SEND, Action.HOLD)
     because = (
         *verdict.because,
+        *((_RELEASED,) if let_go else ()),
         _order_reason(channel, situation, ordered),
         *_row_reasons(channel, match.rows),
         *_remarks(channel, appraisal, fired, addressing if ordered else Addressing(), gap),
@@ -149,6 +146,7 @@ def _decide_channel(channel: Channel, appraisal: Appraisal, digest: str) -> Deci
         gap=gap,
         legal_gap=gap and verdict.legal,
         rules_digest=digest,
+        until=verdict.until,
     )
 
 
@@ -158,20 +156,33 @@ def _verdict(
     for closing, action in _CLOSING:
         closed = [rule for rule, effect in fired if effect is closing]
         if closed:
-            return _Verdict(action, closed[0].code or "", closed[0].legal, _exception_reasons(closed))
+            return _closed(action, closed)
     held = [rule for rule, effect in fired if effect is Effect.HOLD]
     if not ordered:
         # The law explains the gap when it would have held the channel anyway, or when the patient chose nobody.
         unchosen = addressing.refusal is not None and addressing.refusal.rule == "FREE_CHOICE_NO_RECIPIENT"
         return _Verdict(Action.DENY, "ORDER_NO", any(rule.legal for rule in held) or unchosen, _exception_reasons(held))
     if held and channel is Channel.CIT:
-        return _Verdict(Action.HOLD, held[0].code or "", held[0].legal, _exception_reasons(held))
+        return _closed(Action.HOLD, held)
     if addressing.refusal is not None:
         because = (addressing.refusal, *_exception_reasons(held))
         return _Verdict(Action.DENY, addressing.refusal.rule, addressing.legal, because)
     if held:
-        return _Verdict(Action.HOLD, held[0].code or "", held[0].legal, _exception_reasons(held))
+        return _closed(Action.HOLD, held)
     return _Verdict(Action.SEND)
+
+
+def _waits_for_a_person(rule: ExceptionRule, effect: Effect) -> bool:
+    return effect is Effect.HOLD and rule.until is Trigger.HUMAN_RELEASE
+
+
+def _closed(action: Action, rules: list[ExceptionRule]) -> _Verdict:
+    """The first rule gives its code. A refusal is cured only when each of its rules says what cures it, and an operator
+    may only release what nothing else holds."""
+    first = rules[0]
+    untils = [rule.until for rule in rules]
+    until = None if None in untils else next((each for each in untils if each is not Trigger.HUMAN_RELEASE), untils[0])
+    return _Verdict(action, first.code or "", first.legal, _exception_reasons(rules), until)
 
 
 def _order(channel: Channel, orders: Orders) -> bool | None:

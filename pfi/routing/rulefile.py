@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pfi.model.decision import Action, Channel
+from pfi.model.decision import Action, Channel, Trigger
 from pfi.model.patient import DmpStatus, Feeding, IdentityStatus
 from pfi.model.profile import Environment, InformationMissing, Policy
 from pfi.model.submission import Request
@@ -170,6 +170,9 @@ class ExceptionRule(_Model):
     """Reason code stored when this exception closes or delays a channel."""
     legal: bool = False
     """True when the law itself explains that a due document is not sent."""
+    until: Trigger | None = None
+    """Event after which the decision is taken again. Required with `hold`; with `deny` or `void` it says that the
+    refusal is cured by that event: the document then leaves, if its time has not run out."""
     dmp: Effect | None = None
     """Effect on the DMP."""
     pro: Effect | None = None
@@ -188,6 +191,8 @@ class ExceptionRule(_Model):
             raise ValueError("aucun effet : donner au moins une des clés dmp, pro, cit")
         if self.code is None and effects & {Effect.DENY, Effect.VOID, Effect.HOLD}:
             raise ValueError("« code » est obligatoire quand l'effet est deny, void ou hold")
+        if self.until is None and Effect.HOLD in effects:
+            raise ValueError("« until » est obligatoire quand l'effet est hold : dire ce que le document attend")
         return self
 
 

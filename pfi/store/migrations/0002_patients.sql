@@ -1,0 +1,52 @@
+-- What is known of patients, statement by statement, and which messages depend on it.
+--
+-- A record stands for one local identity (an IPP of one legal entity), or for an INS that no local identifier goes with.
+-- Only ADT messages link identifiers; a document never does, so that a wrong document cannot mix two patients.
+
+CREATE SEQUENCE patient_versions;
+
+ALTER TABLE patients ADD COLUMN version bigint NOT NULL DEFAULT 0;
+ALTER TABLE patients ADD COLUMN told boolean NOT NULL DEFAULT true;
+ALTER TABLE patients ADD COLUMN baseline json;
+UPDATE patients SET baseline = state;
+COMMENT ON COLUMN patients.version IS 'grows with every change: a decision made with an older one is made again';
+COMMENT ON COLUMN patients.told IS 'false: only documents have named this patient so far';
+COMMENT ON COLUMN patients.state IS 'the fold of baseline and statements';
+COMMENT ON COLUMN patients.baseline IS 'what was known before statements were kept one by one';
+
+-- The same INS may belong to several records: one for each legal entity.
+ALTER TABLE patient_keys DROP CONSTRAINT patient_keys_pkey;
+ALTER TABLE patient_keys ADD PRIMARY KEY (key, patient);
+
+CREATE TABLE patient_statements (
+    patient    uuid NOT NULL REFERENCES patients ON DELETE CASCADE,
+    digest     bytea NOT NULL,
+    told_at    timestamptz NOT NULL,
+    message_id bigint REFERENCES messages ON DELETE SET NULL,
+    content    json NOT NULL,
+    PRIMARY KEY (patient, digest)
+);
+COMMENT ON TABLE patient_statements IS 'one row for each thing told by ADT or by the local register; the same thing told twice is one row';
+COMMENT ON COLUMN patient_statements.message_id IS 'null: the local register, or a purged message';
+CREATE INDEX patient_statements_by_message ON patient_statements (message_id) WHERE message_id IS NOT NULL;
+
+CREATE TABLE message_patients (
+    message_id bigint NOT NULL REFERENCES messages ON DELETE CASCADE,
+    patient    uuid NOT NULL REFERENCES patients ON DELETE CASCADE,
+    PRIMARY KEY (patient, message_id)
+);
+COMMENT ON TABLE message_patients IS 'documents and what is known of their patient';
+CREATE INDEX message_patients_by_message ON message_patients (message_id);
+
+ALTER TABLE messages ADD COLUMN decided_version bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN messages.decided_version IS 'newest version of the patient that the decisions take into account';
+
+ALTER TABLE decisions ADD COLUMN until text NOT NULL DEFAULT '';
+COMMENT ON COLUMN decisions.until IS 'event after which the engine decides again, empty = none';
+
+ALTER TABLE deliveries ADD COLUMN until text NOT NULL DEFAULT '';
+ALTER TABLE deliveries ADD COLUMN released boolean NOT NULL DEFAULT false;
+ALTER TABLE deliveries ADD COLUMN priority text NOT NULL DEFAULT 'normal' CHECK (priority IN ('high', 'normal', 'low'));
+ALTER TABLE deliveries ADD COLUMN mailbox text NOT NULL DEFAULT '';
+COMMENT ON COLUMN deliveries.until IS 'what a held delivery waits for';
+COMMENT ON COLUMN deliveries.released IS 'an operator let it go: what only waits for a person does not hold it again';
