@@ -35,8 +35,8 @@ def forbidden(delivery: Delivery) -> bool:
 
 
 class Composer:
-    """Builds mails for one mailbox. Remembers compressed documents, so that the patient's mail costs less than the
-    professionals'. Safe to use from several threads."""
+    """Builds mails for the mailboxes of one account. Remembers compressed documents, so that the patient's mail costs
+    less than the professionals'. Safe to use from several threads."""
 
     def __init__(self, settings: MssanteSettings, surroundings: Surroundings) -> None:
         self._settings = settings
@@ -44,8 +44,11 @@ class Composer:
         self._packer = Packer()
 
     def compose(self, delivery: Delivery, to: Sequence[str], pdfs: Sequence[bytes]) -> Composed:
-        """The mail of a delivery: `to` are checked addresses, `pdfs` one PDF for each document, in their order."""
-        settings = self._settings
+        """The mail of a delivery: `to` are checked addresses, `pdfs` one PDF for each document, in their order.
+
+        Raises ConfigurationError when a rule of the site chose a mailbox that the settings do not know.
+        """
+        settings, sender = self._settings, self._settings.sender(delivery.mailbox)
         warnings: list[str] = []
         reply_to = address.normalize(delivery.reply_to) if delivery.reply_to.strip() else ""
         if reply_to is None:
@@ -55,12 +58,12 @@ class Composer:
         names = pdf_file_names(documents, delivery.patient.traits, _record_number(delivery.patient))
         to_patient = delivery.channel is Channel.CIT
         mail = Mail(
-            sender=settings.mailbox,
+            sender=sender,
             sender_label=settings.mailbox_label,
             to=tuple(to),
             subject=subject(documents, delivery.patient.traits),
             date=delivery.created_at,
-            message_id=self._message_id(delivery.ids.message_id),
+            message_id=_message_id(delivery.ids.message_id, sender),
             nil=settings.nil,
             body=self._body(delivery),
             attachments=(
@@ -68,11 +71,11 @@ class Composer:
                 *(Attachment(name, "application/pdf", pdf) for name, pdf in zip(names, pdfs, strict=True)),
             ),
             reply_to=reply_to or "",
-            references=self._message_id(delivery.previous_message_id) if delivery.previous_message_id else "",
+            references=_message_id(delivery.previous_message_id, sender) if delivery.previous_message_id else "",
             code_cda=tuple(document.header.code.code for document in documents),
             ins_complete=delivery.qualified and all(map(_identified, documents)),
             close_exchange=to_patient and delivery.orders.close_exchange,
-            reading_notice_to=settings.mailbox if delivery.orders.ack_lecture_mss else "",
+            reading_notice_to=sender if delivery.orders.ack_lecture_mss else "",
         )
         return Composed(write_mail(mail), mail.message_id, tuple(warnings))
 
@@ -128,12 +131,6 @@ class Composer:
             may_answer=not delivery.orders.close_exchange,
         )
 
-    def _message_id(self, stored: str) -> str:
-        """A stored id is the left part; one that already has its domain is kept."""
-        if "@" in stored:
-            return f"<{stored.strip().strip('<>')}>"
-        return f"<{stored}@{address.domain_of(self._settings.mailbox)}>"
-
 
 def _identified(document: Document) -> bool:
     """The CDA has the matricule with its OID and the four strict traits (MSSanté digest §4.2, X-MSS-INS)."""
@@ -141,6 +138,13 @@ def _identified(document: Document) -> bool:
     traits = patient.traits
     first_name = traits.first_given_name or traits.given_names
     return patient.ins is not None and all((traits.birth_name, first_name, traits.birth_date, traits.sex))
+
+
+def _message_id(stored: str, sender: str) -> str:
+    """A stored id is the left part; one that already has its domain is kept."""
+    if "@" in stored:
+        return f"<{stored.strip().strip('<>')}>"
+    return f"<{stored}@{address.domain_of(sender)}>"
 
 
 def _record_number(patient: Patient) -> str:

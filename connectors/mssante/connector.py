@@ -17,7 +17,7 @@ from connectors.mssante.tls import certificate_end, client_context
 from pfi.engine.connector import CheckResult, Preview, Surroundings
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
-from pfi.model.errors import BugError, PfiError, SenderDataError
+from pfi.model.errors import BugError, ConfigurationError, PfiError, SenderDataError
 from pfi.standards.mail.smtp_codes import label_of
 from pfi.standards.pdf.copies import pdf_copies
 
@@ -99,15 +99,16 @@ class MssanteConnector:
         if not who.deliverable:
             return _summary(delivery, who.refused or (failed("510"),))
         try:
+            sender = self._settings.sender(delivery.mailbox)
             pdfs = await self._copies.of(delivery.documents, delivery.created_at)
             composed = await self._compose(delivery, who, pdfs)
-        except (SenderDataError, BugError) as error:
-            return _refused(who, error.code, error.text)
+        except (ConfigurationError, SenderDataError, BugError) as error:
+            return _refused(who, error.code, f"{error.text} {error.next_step}".strip())
         if self._too_large(delivery, len(composed.content)):
             results = tuple(failed(_TOO_LARGE, address) for address in who.deliverable)
             return _summary(delivery, outcomes(who, results), composed)
         envelope = Envelope(
-            sender=self._settings.mailbox,
+            sender=sender,
             recipients=who.deliverable,
             envelope_id=delivery.ids.envelope,
             notify_success=bool(delivery.orders.ack_reception) or self._settings.reports is Reports.ALWAYS,
@@ -141,7 +142,7 @@ class MssanteConnector:
 
     def preview(self, delivery: Delivery) -> Preview:
         """The mail that `send` would submit, whether or not the operator would accept it. Raises SenderDataError for a
-        mail over the configured size: `send` would not submit it."""
+        mail over the configured size, which `send` would not submit, and ConfigurationError for an unknown mailbox."""
         who = addressing(delivery, self._settings)
         pdfs = pdf_copies(delivery.documents, delivery.created_at)
         content = self._composer.compose(delivery, who.shown, pdfs).content

@@ -208,12 +208,14 @@ class Session:
                 raise SessionError("421", outcome.text, stale=True) from None
             if outcome.kind is OutcomeKind.NOT_DELIVERED or outcome.code in ("523", "552"):
                 return failed("523") if error.code == _SENDER_TOO_LARGE else outcome
-            # The sender is our own mailbox: nothing about this mail, every other one would be refused alike.
+            # The sender is our own mailbox: nothing about this mail, every other one from it would be refused alike. A
+            # further mailbox is only some of the mails: they wait, the others go on.
+            usual = envelope.sender == self._settings.mailbox
             raise SessionError(
                 outcome.code,
                 f"L'opérateur MSSanté refuse d'envoyer depuis la boîte de la PFI ({error.code}).",
-                "Vérifier « mailbox » et l'authentification auprès de l'opérateur.",
-                stop=True,
+                f"Vérifier « {'mailbox' if usual else 'mailboxes'} » et l'authentification auprès de l'opérateur.",
+                stop=usual,
             ) from None
         except _DISCONNECTED:
             self._smtp.close()

@@ -123,6 +123,9 @@ class MssanteSettings(ConnectorSettings):
     """Address of the PFI's own mailbox: `From` of every mail, and where notifications come back."""
     mailbox_label: str = ""
     """Name shown beside the address."""
+    mailboxes: dict[str, str] = Field(default_factory=dict)
+    """Further mailboxes of the same account, name to address: a rule of the site chooses one by its name. Their
+    notifications must reach the same `reports_folder`."""
     nil: str = Field(min_length=1)
     """Product reference given by ANS (NIL), sent as X-MSS-NIL on every mail."""
     source_oid: str = Field(pattern=r"^[0-2](\.(0|[1-9][0-9]*))+$")
@@ -166,6 +169,15 @@ class MssanteSettings(ConnectorSettings):
             raise ValueError("adresse de messagerie attendue")
         return normalized
 
+    @field_validator("mailboxes")
+    @classmethod
+    def _mailboxes_are_addresses(cls, value: dict[str, str]) -> dict[str, str]:
+        normalized = {name: address.normalize(written) for name, written in value.items()}
+        wrong = [name for name, known in normalized.items() if known is None or not name.strip()]
+        if wrong:
+            raise ValueError(f"un nom et une adresse de messagerie attendus pour « {wrong[0]} »")
+        return {name: known for name, known in normalized.items() if known is not None}
+
     @field_validator("nil", "ehlo_name")
     @classmethod
     def _one_word(cls, value: str) -> str:
@@ -182,6 +194,19 @@ class MssanteSettings(ConnectorSettings):
         if self.client_cert is None and (self.client_key or self.key_password):
             raise ValueError("« client_key » et « key_password » n'ont pas de sens sans « client_cert »")
         return self
+
+    def sender(self, mailbox: str) -> str:
+        """Address of a mailbox by its name, the usual one when empty. Raises ConfigurationError for an unknown name."""
+        if not mailbox:
+            return self.mailbox
+        if mailbox not in self.mailboxes:
+            raise ConfigurationError(
+                "MSS_MAILBOX_UNKNOWN",
+                f"Une règle du site envoie par la boîte « {mailbox} », que la configuration ne connaît pas : rien ne "
+                "part.",
+                "Ajouter cette boîte aux réglages du connecteur MSSanté (« mailboxes »), ou corriger la règle.",
+            )
+        return self.mailboxes[mailbox]
 
     @property
     def user(self) -> str:

@@ -58,6 +58,7 @@ def _describe(sandbox: Sandbox) -> str:
             f"  DMP       https://localhost:{sandbox.dmp_port}",
             f"  MSSanté   localhost:{sandbox.smtp_port} (STARTTLS, certificat client)",
             f"  DPI       localhost:{sandbox.dpi.port} (MLLP), {sandbox.dpi.tls_port} (MLLP sur TLS)",
+            *(() if sandbox.light else (f"  INSi      {sandbox.insi.url}",)),
             f"  Pilotage  {sandbox.control.url}/state",
         )
     )

@@ -69,6 +69,7 @@ class Certificates:
         self.auth_cli = self._keep("org-auth-cli", "pfi-auth-cli", Usage.AUTH_CLI)
         self.sign = self._keep("org-sign", "pfi-sign", Usage.SIGN)
         self.mssante = self._keep("mssante-client", "pfi-mssante", Usage.AUTH_CLI)
+        self.insi = self._keep("insi-auto", "INSI_AUTO", Usage.AUTH_CLI)
 
     def flawed(self, flaw: Flaw, usage: Usage) -> CertificateFiles:
         """A certificate that the services must refuse, for the reason that `flaw` names."""

@@ -11,6 +11,7 @@ class Service(StrEnum):
     DMP = "dmp"
     SMTP = "smtp"
     DPI = "dpi"
+    INSI = "insi"
 
 
 class FaultKind(StrEnum):
@@ -35,6 +36,7 @@ _SENSE: Final[Mapping[Service, frozenset[FaultKind]]] = {
     Service.DMP: frozenset(FaultKind),
     Service.SMTP: frozenset(FaultKind) - {FaultKind.HTTP_500, FaultKind.HTTP_503},
     Service.DPI: frozenset(FaultKind) - {FaultKind.HTTP_500, FaultKind.HTTP_503},
+    Service.INSI: frozenset(FaultKind),
 }
 
 
@@ -44,8 +46,8 @@ class Fault:
 
     `match` restricts it to requests that have all these facts: `patient` (matricule), `unique_id`, `transaction`
     (`TD0.2`, `TD2.1`, `TD3.1b`, `TD3.3c`) for the DMP; `recipient`, `sender` for SMTP; `event` (`Z01`), `request`
-    (OBX-4) for the DPI. `seconds` is for `LATENCY`. `code` and `text` say what a `REFUSE` answers (an XDS code,
-    `550 5.7.1`, an ERR-3), where the service's usual one is not wanted.
+    (OBX-4) for the DPI; `operation`, `given`, `patient` for INSi. `seconds` is for `LATENCY`. `code` and `text` say
+    what a `REFUSE` answers (an XDS code, `550 5.7.1`, an ERR-3, a CodeCR) when not the service's usual one.
     """
 
     service: Service

@@ -11,6 +11,7 @@ from connectors.sandbox.dmp.patients import DmpState
 from connectors.sandbox.dmp.server import BASE, DmpServer
 from connectors.sandbox.dpi import DpiServer
 from connectors.sandbox.faults import FaultBook
+from connectors.sandbox.insi_server import InsiServer
 from connectors.sandbox.light import DmpSink, SmtpSink
 from connectors.sandbox.operator.mailboxes import APPLICATION_MAILBOX, MailboxState
 from connectors.sandbox.operator.server import OperatorServer
@@ -29,10 +30,11 @@ class Ports:
     dpi: int = 0
     dpi_tls: int = 0
     control: int = 0
+    insi: int = 0
 
 
 class Sandbox:
-    """DMP, MSSanté operator, DPI and control endpoint on loopback; `async with Sandbox(directory) as sandbox`.
+    """DMP, MSSanté operator, DPI, INSi and control endpoint on loopback; `async with Sandbox(directory) as sandbox`.
 
     Everything it writes is under `directory` (certificates, documents, mailboxes). `light=True` replaces the DMP and
     the operator by sinks that accept everything, for benchmarks; `dmp` and `operator` then stay idle. `homologation` is
@@ -58,6 +60,7 @@ class Sandbox:
         )
         self.operator = OperatorServer(self.directory / "mailboxes", self.certificates, self.faults, clock=clock)
         self.dpi = DpiServer(self.certificates, self.faults, clock=clock)
+        self.insi = InsiServer(self.certificates, self.faults, clock=clock)
         self.control = ControlServer(self.faults, self.state, self._put_patient, self._put_mailbox)
         self.dmp_sink = DmpSink()
         self.smtp_sink = SmtpSink()
@@ -71,11 +74,12 @@ class Sandbox:
         else:
             await self.dmp.start(self._ports.dmp)
             await self.operator.start(self._ports.smtp)
+            await self.insi.start(self._ports.insi)
         await self.dpi.start(self._ports.dpi, self._ports.dpi_tls)
         await self.control.start(self._ports.control)
 
     async def stop(self) -> None:
-        for service in (self.control, self.dpi, self.operator, self.dmp, self.smtp_sink, self.dmp_sink):
+        for service in (self.control, self.insi, self.dpi, self.operator, self.dmp, self.smtp_sink, self.dmp_sink):
             await service.stop()
 
     async def __aenter__(self) -> "Sandbox":
@@ -135,6 +139,13 @@ class Sandbox:
                 "client_certificate": str(files.auth_cli.certificate),
                 "client_key": str(files.auth_cli.key),
             },
+            "insi": {
+                "url": self.insi.url,
+                "tls": {"certificate": str(files.insi.certificate), "key": str(files.insi.key), "ca": ca},
+                "issuer": STRUCTURE,
+                "software": {"idam": "BAC-A-SABLE", "instance": "5a1f4c0e-0f0d-4c1b-9a51-6b1e6f1d2026"},
+                "environment": "test",
+            },
             "control": {"url": self.control.url},
             "legal_entity": LEGAL_ENTITY,
         }
@@ -152,6 +163,7 @@ class Sandbox:
             "light": False,
             "documents": [document.summary() for document in self.dmp.documents()],
             "dmp_calls": [{"transaction": call.transaction, "verdict": call.verdict} for call in self.dmp.calls],
+            "insi_calls": [{"operation": call.operation, "verdict": call.verdict} for call in self.insi.calls],
             "mails": [mail.summary() for mail in self.operator.mails],
             "mail_refusals": list(self.operator.refusals),
             "mailboxes": {

@@ -1,40 +1,26 @@
 """`pfi explain`: what would be acknowledged, decided and sent, and why. No network, no store."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 import orjson
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from pfi.cli.explanation import Explanation, as_object, print_page
 from pfi.cli.options import json_option, optional_configuration
 from pfi.engine import logs
-from pfi.engine.interpretation import (
-    Conclusion,
-    Interpretation,
-    Kind,
-    conclude,
-    interpret,
-    interpret_cda,
-    patient_keys,
-)
+from pfi.engine.folder import PatientEvents, event_keys, read_file
+from pfi.engine.interpretation import Interpretation, conclude, patient_keys
 from pfi.engine.settings import LogSettings, Settings
-from pfi.identity.ins import is_test
-from pfi.identity.state import apply
 from pfi.model.clock import system_clock
-from pfi.model.decision import Action
 from pfi.model.errors import SenderDataError
 from pfi.model.finding import Finding, Severity
 from pfi.model.patient import PatientState
 from pfi.model.profile import Environment, Mode, SenderProfile
 from pfi.model.submission import MessageHeader
 from pfi.routing.rules import default_rule_paths, load_rules
-from pfi.standards.nomenclature import class_code, format_code
 
 
 @click.command(short_help="Explique ce que deviendrait un message ou un CDA, sans rien envoyer.")
@@ -65,6 +51,13 @@ from pfi.standards.nomenclature import class_code, format_code
 @click.option(
     "--config", "config_path", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Configuration."
 )
+@click.option(
+    "--rules",
+    "rule_files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Fichier de règles à employer (répétable).",
+)
 @json_option
 def explain(
     file: Path,
@@ -74,18 +67,20 @@ def explain(
     environment: str | None,
     out: Path | None,
     config_path: Path | None,
+    rule_files: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Explique ce que deviendrait FICHIER (message HL7 v2 ou document CDA) : accusé, décisions, raisons.
 
-    Rien n'est envoyé ni enregistré. Le code de retour est 0 dès que l'explication est possible.
+    Rien n'est envoyé ni enregistré. Les règles sont celles de --rules, sinon des fichiers que nomme la configuration,
+    sinon celles livrées. Le code de retour est 0 dès que l'explication est possible.
     """
     logs.configure(LogSettings(level="warning"))
     configuration = optional_configuration(config_path)
     settings = configuration.settings
     now = moment.replace(tzinfo=UTC) if moment else system_clock()
     overrides = _Overrides(settings, Mode(mode) if mode else None, environment, config_path is not None)
-    rules = load_rules(settings.rules or default_rule_paths())
+    rules = load_rules(rule_files or settings.rules or default_rule_paths())
     raw = file.read_bytes()
     interpretation = overrides.interpret(raw, now)
     state, notes = _patient_state(interpretation, adt_files, overrides, now)
@@ -97,10 +92,11 @@ def explain(
 
         outgoing = write_outgoing(out, interpretation, conclusion, configuration, now)
         conclusion = replace(conclusion, findings=(*conclusion.findings, *outgoing.notes))
+    explanation = Explanation(interpretation, conclusion, rules, settings)
     if as_json:
-        click.echo(orjson.dumps(as_object(interpretation, conclusion), option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(as_object(explanation), option=orjson.OPT_INDENT_2).decode())
     else:
-        _print(Console(), file, interpretation, conclusion)
+        print_page(Console(), file, explanation)
 
 
 class _Overrides:
@@ -122,14 +118,7 @@ class _Overrides:
 
     def interpret(self, raw: bytes, now: datetime) -> Interpretation:
         """Reads a message or a bare CDA; without configuration, the environment follows the INS of the message."""
-        if is_cda(raw):
-            interpretation = interpret_cda(raw, self.profile(_NO_MESSAGE), now)
-        else:
-            interpretation = interpret(raw, self.profile, now)
-        if self._follow_message and _carries_test_ins(interpretation):
-            profile = replace(interpretation.profile, environment=Environment.TEST)
-            return replace(interpretation, profile=profile)
-        return interpretation
+        return read_file(raw, self.profile, now, follow_ins=self._follow_message)
 
     def notes(self, interpretation: Interpretation) -> tuple[Finding, ...]:
         if self._follow_message and interpretation.profile.environment is Environment.TEST:
@@ -146,137 +135,23 @@ class _Overrides:
         return ()
 
 
-_NO_MESSAGE = MessageHeader("", "", "", "", "CDA", "", "", "", "", "", "")
-
-
-def is_cda(raw: bytes) -> bool:
-    """A file whose first character is `<` is XML, hence a document and not a message."""
-    return raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
-
-
-def _carries_test_ins(interpretation: Interpretation) -> bool:
-    submission = interpretation.submission
-    if submission is None:
-        return False
-    patients = (submission.patient, *(document.header.patient for document in submission.documents))
-    return any(patient.ins is not None and is_test(patient.ins) for patient in patients)
-
-
 def _patient_state(
     interpretation: Interpretation, adt_files: tuple[Path, ...], overrides: _Overrides, now: datetime
 ) -> tuple[PatientState | None, tuple[Finding, ...]]:
     """What the ADT files say of the patient of this message."""
     if interpretation.submission is None:
         return None, ()
-    wanted = set(patient_keys(interpretation.submission.patient))
-    state: PatientState | None = None
+    patient = interpretation.submission.patient
+    wanted = set(patient_keys(patient))
+    told = PatientEvents()
     notes: list[Finding] = []
     for path in adt_files:
         event = overrides.interpret(path.read_bytes(), now).event
         if event is None:
             raise SenderDataError("ADT_UNREADABLE", f"{path.name} : pas un message ADT exploitable.", "Voir --adt.")
-        prior = replace(
-            event.patient, ins=event.prior_ins[0] if event.prior_ins else None, identifiers=event.prior_identifiers
-        )
-        if wanted & {*patient_keys(event.patient), *patient_keys(prior)}:
-            state = apply(state or PatientState(), event)
+        if wanted & set(event_keys(event)):
+            told.tell(event)
         else:
             text = f"{path.name} concerne un autre patient : ignoré."
             notes.append(Finding("ADT_OTHER_PATIENT", Severity.INFO, "PID^1^3", text))
-    return state, tuple(notes)
-
-
-def as_object(interpretation: Interpretation, conclusion: Conclusion) -> dict[str, Any]:
-    """The object printed by `--json` (shape promised to integrators)."""
-    unreadable = interpretation.kind is Kind.UNREADABLE
-    submission = conclusion.submission
-    documents = submission.documents if submission else ()
-    document_request = submission.request if submission else ""
-    return {
-        "ack": {
-            "code": None if unreadable else str(conclusion.ack.code),
-            "errors": [
-                {"err3": error.err3, "err5": error.err5 or None, "location": error.location or None, "text": error.text}
-                for error in conclusion.ack.errors
-            ],
-        },
-        "documents": [
-            {
-                "unique_id": document.unique_id,
-                "type_code": document.header.code.code,
-                "class_code": found.code if (found := class_code(document.header.code.code)) else None,
-                "format_code": format_code(document.header).code,
-                "level": str(document.header.level),
-                "request": str(document_request),
-            }
-            for document in documents
-        ],
-        "decisions": [
-            {
-                "document": decision.document,
-                "channel": str(decision.channel),
-                "action": str(decision.action),
-                "code": decision.code or None,
-                "recipients": [recipient.address for recipient in decision.recipients],
-                "because": [{"rule": reason.rule, "text": reason.text} for reason in decision.because],
-            }
-            for decision in conclusion.decisions
-        ],
-        "findings": [
-            {"code": finding.code, "severity": str(finding.severity), "where": finding.where, "text": finding.text}
-            for finding in conclusion.findings
-        ],
-    }
-
-
-_ACTIONS = {
-    Action.SEND: "[green]envoyer[/]",
-    Action.HOLD: "[yellow]attendre[/]",
-    Action.DENY: "[red]ne pas envoyer[/]",
-    Action.VOID: "[dim]sans objet[/]",
-}
-_CHANNELS = {"DMP": "DMP", "PRO": "MSSanté professionnels", "CIT": "MSSanté citoyenne"}
-_SEVERITIES = {Severity.ERROR: "[red]erreur[/]", Severity.WARNING: "[yellow]alerte[/]", Severity.INFO: "[dim]info[/]"}
-
-
-def _print(console: Console, file: Path, interpretation: Interpretation, conclusion: Conclusion) -> None:
-    submission = conclusion.submission
-    if interpretation.kind is Kind.UNREADABLE:
-        console.print(f"[bold]{escape(file.name)}[/] : [red]illisible, aucun accusé possible[/]")
-    else:
-        colour = "green" if not conclusion.ack.errors else "red"
-        console.print(f"[bold]{escape(file.name)}[/] : accusé [bold {colour}]{conclusion.ack.code}[/]", highlight=False)
-    for error in conclusion.ack.errors:
-        codes = "/".join(filter(None, (error.err3, error.err5)))
-        console.print(f"  [red]{codes}[/] {escape(error.location)} {escape(error.text)}", highlight=False)
-    if submission is not None:
-        for document in submission.documents:
-            header = document.header
-            console.print(
-                escape(
-                    f"Document {document.unique_id} : {header.code.code} {header.code.label}, {header.level}, "
-                    f"demande {submission.request}"
-                ),
-                highlight=False,
-            )
-    if conclusion.decisions:
-        table = Table("Canal", "Décision", "Pourquoi", title="Décisions", title_justify="left", expand=True)
-        for decision in _once_per_channel(conclusion):
-            reasons = "\n".join(f"[bold]{escape(reason.rule)}[/] {escape(reason.text)}" for reason in decision.because)
-            table.add_row(_CHANNELS[decision.channel], _ACTIONS[decision.action], reasons)
-        console.print(table)
-    if conclusion.findings:
-        table = Table("", "Code", "Où", "Constat", title="Constats", title_justify="left", expand=True)
-        for finding in conclusion.findings:
-            table.add_row(_SEVERITIES[finding.severity], finding.code, escape(finding.where), escape(finding.text))
-        console.print(table)
-
-
-def _once_per_channel(conclusion: Conclusion) -> Iterator[Any]:
-    """Renditions of one document share their decisions: show them once."""
-    seen = set()
-    for decision in conclusion.decisions:
-        key = (decision.channel, decision.action, decision.because)
-        if key not in seen:
-            seen.add(key)
-            yield decision
+    return told.of(patient), tuple(notes)

@@ -151,7 +151,7 @@ def replay(message_id: int, config_path: Path, as_json: bool) -> None:
             (len(report.reopened), "livraison(s) retentée(s)"),
             (len(report.released), "livraison(s) débloquée(s)"),
             (len(report.created), "livraison(s) nouvelle(s)"),
-            (len(report.untouched), "livraison(s) laissée(s) telle(s) quelle(s)"),
+            (len(report.stopped), "livraison(s) arrêtée(s), ou signalée(s) parce que déjà en cours"),
         ):
             if count:
                 click.echo(f"  {count} {text}")

@@ -61,7 +61,8 @@ def state_text(state: str) -> str:
 
 def channel_cell(view: MessageView, channel: str) -> str:
     """One cell: state, number of attempts, reason."""
-    delivery = next((row for row in view.deliveries if row["channel"] == channel), None)
+    # The newest: a delivery that was stopped may have a successor.
+    delivery = next((row for row in reversed(view.deliveries) if row["channel"] == channel), None)
     decision = _last_decision(view, channel)
     if delivery is None or delivery["state"] == "held":
         return _decided(decision)

@@ -58,7 +58,16 @@ class Configuration:
     def neighbour(self, name: str, settings: dict[str, Any], location: Location) -> tuple[type[Any], ConnectorSettings]:
         """A connector that will be used: it must serve the environment of this engine, so that no INS of test ever
         reaches a production service, nor the contrary."""
-        connector_class, checked = self.connector(name, settings, location)
+        return self._of_our_environment(*self.connector(name, settings, location), location)
+
+    def verifier(self, name: str, settings: dict[str, Any], location: Location) -> tuple[type[Any], ConnectorSettings]:
+        """The class of a verifier (entry point group `pfi.verifiers`), of the environment of this engine, and its
+        checked settings."""
+        return self._of_our_environment(*self._load("pfi.verifiers", name, settings, location), location)
+
+    def _of_our_environment(
+        self, connector_class: type[Any], checked: ConnectorSettings, location: Location
+    ) -> tuple[type[Any], ConnectorSettings]:
         declared = getattr(checked, "environment", None)
         if declared is not None and declared != self.settings.ins.environment:
             raise self._error(

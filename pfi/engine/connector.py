@@ -6,6 +6,7 @@ declared as entry points (`pfi.connectors`, `pfi.sources`) and know nothing of t
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from pfi.model.clock import Clock, IdSource
 from pfi.model.delivery import Delivery, Outcome
 from pfi.model.finding import Finding
+from pfi.model.patient import Patient
 
 
 class ConnectorSettings(BaseModel):
@@ -96,6 +98,53 @@ class ReportCollector(Protocol):
 
     async def collect_reports(self, take: Callable[[MailReport], Awaitable[bool]]) -> int:
         """Gives new reports to `take` (true = it concerned a mail of ours); returns how many mails were read."""
+
+
+class VerificationKind(StrEnum):
+    """What a verification of an INS says. None of them ever qualifies an identity."""
+
+    CONFIRMED = "confirmed"
+    CONTRADICTED = "contradicted"
+    UNDECIDED = "undecided"
+    """Several people, or an identity that cannot be asked about."""
+    UNAVAILABLE = "unavailable"
+    """No answer for now: it says nothing of the patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """`code` is the service's own or the connector's; `text` is French, free of traits. `retry_after` in seconds, for
+    `UNAVAILABLE`; `None` = the engine's own schedule."""
+
+    kind: VerificationKind
+    code: str = ""
+    text: str = ""
+    retry_after: float | None = None
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """Asks a national service whether an INS and its traits belong together (INS digest §7). Entry point group
+    `pfi.verifiers`; must be safe for concurrent calls.
+
+    Constructor: `Verifier(settings: <its settings model>, surroundings: Surroundings)`; it does no I/O.
+    """
+
+    settings_model: type[ConnectorSettings]
+
+    def __init__(self, settings: Any, surroundings: Surroundings) -> None: ...
+
+    async def open(self) -> None:
+        """Loads certificates. Raises ConfigurationError; never contacts the peer."""
+
+    async def close(self) -> None:
+        """Ends connections cleanly."""
+
+    async def check(self) -> tuple[CheckResult, ...]:
+        """Reaches and authenticates; sends nothing of a patient."""
+
+    async def verify(self, patient: Patient) -> Verification:
+        """About one patient, within a bounded time. Never raises for what the peer or the network does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
 from pfi.model.document import Document
 from pfi.model.parties import Recipient, RecipientKind
+from pfi.model.patient import Patient
 from pfi.model.submission import Request, Submission
 from pfi.store.deliveries import EndedAttempt, RecipientRow, Work
 from pfi.store.states import DeliveryState
@@ -52,7 +53,7 @@ def lineage_of(document: Document, request: Request, replaced_lineage: str | Non
 
 def rebuild(work: Work, submission: Submission, previous_message_id: str) -> Delivery:
     """The delivery that was planned, from its stored row and its message read again: same ids, same moment."""
-    patient = submission.patient if work.qualified else replace(submission.patient, ins=None, other_ins=())
+    patient = _as_decided(submission, work.qualified)
     return Delivery(
         id=work.id,
         channel=work.channel,
@@ -72,7 +73,18 @@ def rebuild(work: Work, submission: Submission, previous_message_id: str) -> Del
         attempt=work.attempts + 1,
         previous_message_id=previous_message_id,
         addressees=work.addressees,
+        mailbox=work.mailbox,
     )
+
+
+def _as_decided(submission: Submission, qualified: bool) -> Patient:
+    """The patient as the decision saw them: without INS when not qualified; with the INS of the documents when ADT gave
+    it since and the message itself does not carry it."""
+    patient = submission.patient
+    if not qualified:
+        return replace(patient, ins=None, other_ins=())
+    carried = [document.header.patient.ins for document in submission.documents]
+    return patient if patient.ins is not None else replace(patient, ins=next((each for each in carried if each), None))
 
 
 def claimed(work: Work, delivery: Delivery) -> Claim:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pfi.engine import reporting
+from pfi.engine.birth import newborn
 from pfi.engine.connector import Answer, Peer
 from pfi.engine.context import Context
 from pfi.engine.delivery import Claim, lineage_of
@@ -19,31 +20,27 @@ from pfi.engine.interpretation import (
     Planned,
     acknowledgment,
     conclude,
-    patient_keys,
     plan,
 )
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
+from pfi.engine.patientfile import PatientFile, state_of
 from pfi.engine.processing import Processing
 from pfi.engine.reading import Reader
 from pfi.engine.settings import HoldSettings
-from pfi.identity.state import apply as apply_event
 from pfi.model.acknowledgment import AckCode, AckError, TechnicalAck
 from pfi.model.adt import PatientEvent
-from pfi.model.decision import Action
 from pfi.model.errors import SenderDataError
 from pfi.model.finding import Finding, Severity
-from pfi.model.patient import Patient
 from pfi.model.profile import SameControlId, SenderProfile
 from pfi.model.submission import MessageHeader, Request, Submission
 from pfi.standards.hl7v2.ack import write_ack
 from pfi.standards.hl7v2.header import read_header
 from pfi.standards.hl7v2.tokenizer import parse
-from pfi.store import messages, patients, queue
+from pfi.store import messages, queue
 from pfi.store.database import POISON_ERRORS, STORE_ERRORS, Connection
 from pfi.store.deliveries import Runnable
 from pfi.store.messages import Accepted, Known, NewDelivery, NewDocument, NewMessage
-from pfi.store.patients import PatientKeys
 from pfi.store.states import DeliveryState
 
 _LOG = get_logger("intake")
@@ -72,7 +69,10 @@ _INTERNAL = Finding(
     err3="207",
     err5="906",
 )
-_NO_DESTINATION = "Aucune destination n'est configurée pour ce canal (destinations)."
+
+
+class _ToldMeanwhileError(Exception):
+    """Something was told of the patient while their document was being concluded."""
 
 
 class Load:
@@ -124,14 +124,14 @@ class EngineIntake:
         reader: Reader,
         processing: Processing,
         outbox: Outbox,
-        keys: PatientKeys,
+        file: PatientFile,
         load: Load,
     ) -> None:
         self._context = context
         self._reader = reader
         self._processing = processing
         self._outbox = outbox
-        self._keys = keys
+        self._file = file
         self._load = load
 
     async def accept(self, raw: bytes, peer: Peer) -> Answer:
@@ -184,28 +184,34 @@ class EngineIntake:
 
     async def _take(self, reading: _Reading) -> Answer:
         interpretation = reading.interpretation
-        if interpretation.header is None:
+        header = interpretation.header
+        if header is None:
             refusal = TechnicalAck(AckCode.AE)
             return await self._store_plain(reading, Conclusion(refusal, interpretation.findings, (), None))
-        known = await self._look_up(reading, interpretation.header)
+        known = await self._look_up(reading, header)
         if known.same_message is not None:
             return await self._repeat(reading, known.same_message, known.same_message_ack)
         if known.same_control_id:
             refuse = interpretation.profile.same_control_id is SameControlId.REFUSE
             extra = _REUSED_REFUSED if refuse else _REUSED
             interpretation = replace(interpretation, findings=(*interpretation.findings, extra))
-        conclusion = conclude(interpretation, known.state, self._context.rules, reading.received_at)
-        if interpretation.event is not None and conclusion.ack.code is AckCode.AA:
-            return await self._store_event(reading, conclusion, interpretation.event)
-        if conclusion.submission is None or conclusion.ack.code is not AckCode.AA:
-            return await self._store_plain(reading, conclusion)
-        return await self._store_request(reading, conclusion, conclusion.submission)
+        while True:
+            conclusion = conclude(interpretation, state_of(known), self._context.rules, reading.received_at)
+            if interpretation.event is not None and conclusion.ack.code is AckCode.AA:
+                return await self._store_event(reading, conclusion, interpretation.event)
+            if conclusion.submission is None or conclusion.ack.code is not AckCode.AA:
+                return await self._store_plain(reading, conclusion)
+            try:
+                return await self._store_request(reading, conclusion, conclusion.submission, known)
+            except _ToldMeanwhileError:
+                known = await self._look_up(reading, header)
 
     async def _look_up(self, reading: _Reading, header: MessageHeader) -> Known:
         submission = reading.interpretation.submission
-        keys = self._keys.opaque(patient_keys(submission.patient)) if submission else ()
         async with self._context.database.connection() as connection:
-            return await messages.look_up(connection, reading.sender_key, header.control_id, reading.digest, keys)
+            return await self._file.look_up(
+                connection, reading.sender_key, header.control_id, reading.digest, submission
+            )
 
     async def _repeat(self, reading: _Reading, message_id: int, ack: bytes | None) -> Answer:
         """The same message again: the same answer, and nothing else (hl7v2 digest §4.1)."""
@@ -235,27 +241,23 @@ class EngineIntake:
     async def _store_event(self, reading: _Reading, conclusion: Conclusion, event: PatientEvent) -> Answer:
         """Stores an ADT message and what it changes of what is known of the patient."""
         new = self._new_message(reading, conclusion)
-        keys = self._keys.opaque(patient_keys(event.patient))
-        former = [Patient(ins=ins) for ins in event.prior_ins] + [Patient(identifiers=event.prior_identifiers)]
-        prior = self._keys.opaque(key for patient in former for key in patient_keys(patient))
         async with self._context.database.transaction() as connection:
             accepted = await messages.accept(connection, new, worker=self._context.worker, findings=conclusion.findings)
             if accepted is not None:
-                await patients.apply(
-                    connection,
-                    keys,
-                    prior,
-                    lambda state: apply_event(state, event),
-                    self._context.ids.uuid4,
-                    reading.received_at,
-                )
+                await self._file.tell(connection, event, accepted.id)
         if accepted is None:
             return await self._raced(reading)
         self._told(accepted, new, conclusion)
         return Answer(new.ack)
 
-    async def _store_request(self, reading: _Reading, conclusion: Conclusion, submission: Submission) -> Answer:
-        """Stores a request with everything that follows from it, then starts the first attempts."""
+    async def _store_request(
+        self, reading: _Reading, conclusion: Conclusion, submission: Submission, known: Known
+    ) -> Answer:
+        """Stores a request with everything that follows from it, then starts the first attempts.
+
+        Raises _ToldMeanwhileError, having stored nothing, when what is known of the patient is no longer what was
+        concluded with.
+        """
         new = self._new_message(reading, conclusion)
         hold = self._hold_settings(reading)
         planned = plan(conclusion, self._context.ids, reading.received_at)
@@ -263,6 +265,9 @@ class EngineIntake:
         reports = reporting.at_intake(submission, conclusion.decisions, reading.received_at, tell_held=tell_held)
         acks = self._outbox.write(submission.message, new.sender, reports)
         async with self._context.database.transaction() as connection:
+            dependence = await self._file.link(connection, known)
+            if dependence is None:
+                raise _ToldMeanwhileError
             documents = await self._documents(connection, submission)
             wishes = [self._birth(each, documents[0].lineage, reading, hold) for each in planned]
             accepted = await messages.accept(
@@ -274,8 +279,12 @@ class EngineIntake:
                 decisions=conclusion.decisions,
                 deliveries=wishes,
                 acks=acks,
+                dependence=dependence,
             )
             if accepted is not None:
+                await self._file.record_letter(
+                    connection, accepted.id, submission, known, documents[0].lineage, reading.received_at
+                )
                 await queue.enqueue(connection, [*self._jobs(wishes, accepted), *self._outbox.jobs(acks)])
         if accepted is None:
             return await self._raced(reading)
@@ -292,26 +301,18 @@ class EngineIntake:
         return Answer(new.ack)
 
     def _birth(self, planned: Planned, lineage: str, reading: _Reading, hold: HoldSettings) -> NewDelivery:
-        delivery, decision = planned.delivery, planned.decision
-        destination = self._context.settings.destination_of(delivery.channel)
-        code = text = ""
-        if decision.action is Action.HOLD:
-            code, text = decision.code, decision.because[0].text if decision.because else ""
-        elif destination is None:
-            code, text = "NO_DESTINATION", _NO_DESTINATION
-        if code or decision.action is Action.HOLD or destination is None:
-            until = reading.received_at + timedelta(days=hold.expiry_days)
-            return NewDelivery(
-                delivery, destination or "", lineage, DeliveryState.HELD, hold_until=until, code=code, text=text
-            )
-        state, due = self._processing.birth(destination)
-        return NewDelivery(delivery, destination, lineage, state, next_try=due)
+        """Born claimed by this process when it is to be sent now and there is room for it."""
+        born = newborn(planned, lineage, self._context.settings, hold, reading.received_at)
+        if born.state is not DeliveryState.QUEUED or (born.not_before or reading.received_at) > reading.received_at:
+            return born
+        state, due = self._processing.birth(born.destination, born.priority)
+        return replace(born, state=state, next_try=due)
 
     def _jobs(self, wishes: Sequence[NewDelivery], accepted: Accepted) -> list[queue.Job]:
         now = self._context.clock()
         return [
             queue.Job.deliver(
-                Runnable(wish.delivery.id, wish.destination, 0),
+                Runnable(wish.delivery.id, wish.destination, 0, wish.priority),
                 max((wish.next_try or now) - now, timedelta(0)),
             )
             for wish in wishes

@@ -7,7 +7,7 @@ Intake, `pfi explain` and `pfi rules diff` all call these functions, so that wha
     plan        decisions -> deliveries, with the identifiers they will keep
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -23,8 +23,8 @@ from pfi.model.document import Document
 from pfi.model.errors import SenderDataError
 from pfi.model.finding import Finding, Severity, refuses
 from pfi.model.parties import Recipient
-from pfi.model.patient import IdentityStatus, Patient, PatientState
-from pfi.model.profile import SenderProfile
+from pfi.model.patient import Identifier, IdentityStatus, Ins, Patient, PatientState
+from pfi.model.profile import Policy, SenderProfile
 from pfi.model.submission import DocumentRequest, MessageHeader, Orders, Request, Stay, Submission
 from pfi.routing.decide import decide
 from pfi.routing.rules import RuleBook
@@ -34,7 +34,20 @@ from pfi.standards.hl7v2.ack import write_ack
 from pfi.standards.hl7v2.adt import read_adt
 from pfi.standards.hl7v2.header import read_header
 from pfi.standards.hl7v2.request import read_request
+from pfi.standards.hl7v2.timestamp import as_utc, read_timestamp
 from pfi.standards.hl7v2.tokenizer import UnreadableMessageError, parse
+
+OBLIGATION_GAP = "OBLIGATION_GAP"
+"""Finding of `policy: warn`, told in the technical acknowledgment."""
+
+_INS_NOT_IN_DOCUMENT = Finding(
+    "INS_NOT_IN_DOCUMENT",
+    Severity.WARNING,
+    "ClinicalDocument/recordTarget",
+    "L'identité est maintenant qualifiée, mais ni le message ni le document ne portent l'INS : l'émetteur doit les "
+    "renvoyer avec elle.",
+    "INS digest §6",
+)
 
 
 class Kind(StrEnum):
@@ -142,13 +155,21 @@ def interpret_cda(content: bytes, profile: SenderProfile, received_at: datetime 
 
 def patient_keys(patient: Patient) -> tuple[str, ...]:
     """The keys under which what is known of a patient may be found: the INS first, then local identifiers."""
-    keys = [f"ins:{patient.ins.oid}:{patient.ins.matricule}"] if patient.ins else []
-    keys += [
+    return (*ins_keys((patient.ins,) if patient.ins else ()), *local_keys(patient.identifiers))
+
+
+def ins_keys(every: Iterable[Ins]) -> tuple[str, ...]:
+    """Keys of INS."""
+    return tuple(f"ins:{ins.oid}:{ins.matricule}" for ins in every)
+
+
+def local_keys(identifiers: Iterable[Identifier]) -> tuple[str, ...]:
+    """Keys of the permanent local identifiers (IPP, CX-5 = PI) among these."""
+    return tuple(
         f"local:{identifier.authority_oid or identifier.authority_name}:{identifier.value}"
-        for identifier in patient.identifiers
+        for identifier in identifiers
         if identifier.type_code == "PI"
-    ]
-    return tuple(keys)
+    )
 
 
 def conclude(
@@ -156,21 +177,54 @@ def conclude(
     state: PatientState | None,
     rules: RuleBook,
     now: datetime,
+    *,
+    released: frozenset[Channel] = frozenset(),
 ) -> Conclusion:
-    """Checks the identity, applies the rules and says what to answer. Pure: same arguments, same result."""
+    """Checks the identity, applies the rules and says what to answer. Pure: same arguments, same result.
+
+    `now` is the moment of the decision, which may be long after the message was received: what ADT told since the
+    message was written wins over what the message says of the identity. `released`: channels that an operator let go.
+    """
     submission = interpretation.submission
     if submission is None:
         return Conclusion(_acknowledge(interpretation.findings), interpretation.findings, (), None)
     profile = interpretation.profile
-    identity = assess(submission.patient, state, profile)
+    identity = _identify(submission, state, profile)
+    if identity.status is IdentityStatus.QUALIFIED:
+        submission = replace(submission, patient=identity.patient)
     comparison = _same_patient(submission, identity.status, profile)
     identity = with_documents(identity, comparison)
     findings = _each_once((*interpretation.findings, *identity.findings, *comparison))
     if refuses(findings):
         decisions = tuple(_refused(submission, findings))
     else:
-        decisions = decide(submission, state, identity, rules, profile, now)
+        decisions = decide(submission, state, identity, rules, profile, now, released=released)
+        if profile.policy is Policy.WARN:
+            findings = _each_once((*findings, *_gaps(decisions)))
     return Conclusion(_acknowledge(findings), findings, decisions, submission, identity)
+
+
+def told_at(submission: Submission) -> datetime | None:
+    """When a document message was written (MSH-7), never later than its reception; `None` = not known."""
+    written = read_timestamp(submission.message.sent_at)
+    moments = [moment for moment in (written and as_utc(written), submission.received_at) if moment is not None]
+    return min(moments, default=None)
+
+
+def _identify(submission: Submission, state: PatientState | None, profile: SenderProfile) -> Assessment:
+    """The identity, with what ADT told since. An INS that came by ADT alone is of use only when the documents carry one
+    too: the PFI may not write it into them (INS digest §6)."""
+    identity = assess(submission.patient, state, profile, told_at=told_at(submission))
+    completed = submission.patient.ins is None and identity.patient.ins is not None
+    if completed and not any(document.header.patient.ins is not None for document in submission.documents):
+        return replace(
+            identity,
+            status=IdentityStatus.NOT_QUALIFIED,
+            code="INS_NOT_IN_DOCUMENT",
+            patient=submission.patient,
+            findings=(*identity.findings, _INS_NOT_IN_DOCUMENT),
+        )
+    return identity
 
 
 def plan(conclusion: Conclusion, ids: IdSource, now: datetime) -> tuple[Planned, ...]:
@@ -179,7 +233,7 @@ def plan(conclusion: Conclusion, ids: IdSource, now: datetime) -> tuple[Planned,
     if submission is None or conclusion.identity is None or conclusion.ack.code is not AckCode.AA:
         return ()
     qualified = conclusion.identity.status is IdentityStatus.QUALIFIED
-    patient = submission.patient if qualified else replace(submission.patient, ins=None, other_ins=())
+    patient = may_carry(submission.patient, qualified)
     planned = []
     for channel in Channel:
         decision = next((each for each in conclusion.decisions if each.channel is channel), None)
@@ -201,9 +255,15 @@ def plan(conclusion: Conclusion, ids: IdSource, now: datetime) -> tuple[Planned,
             body=submission.body_patient if channel is Channel.CIT else submission.body_professional,
             ids=_delivery_ids(ids),
             created_at=now,
+            mailbox=decision.mailbox,
         )
         planned.append(Planned(delivery, decision))
     return tuple(planned)
+
+
+def may_carry(patient: Patient, qualified: bool) -> Patient:
+    """The patient as a delivery may name them: without INS when the identity is not qualified (INS/va1.53)."""
+    return patient if qualified else replace(patient, ins=None, other_ins=())
 
 
 def acknowledgment(
@@ -324,6 +384,7 @@ def _submission(request: DocumentRequest, documents: tuple[Document, ...], recei
         body_professional=request.body_professional,
         body_patient=request.body_patient,
         received_at=received_at,
+        establishment=request.establishment,
     )
 
 
@@ -343,6 +404,20 @@ def _same_patient(submission: Submission, status: IdentityStatus, profile: Sende
 def _each_once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The same observation made on both renditions of a document is one observation."""
     return tuple(dict.fromkeys(findings))
+
+
+def _gaps(decisions: tuple[Decision, ...]) -> Iterator[Finding]:
+    """`policy: warn`: a duty that is not met and that the law does not explain, told in the acknowledgment."""
+    for decision in decisions:
+        if decision.gap and not decision.legal_gap and decision.action is not Action.HOLD:
+            yield Finding(
+                OBLIGATION_GAP,
+                Severity.WARNING,
+                "OBX",
+                f"Envoi dû et non demandé ({decision.channel}) : article L. 1111-15 du code de la santé publique.",
+                "obligations digest §4",
+                err3="207",
+            )
 
 
 def _refused(submission: Submission, findings: tuple[Finding, ...]) -> Iterator[Decision]:
@@ -365,7 +440,12 @@ def _acknowledge(findings: tuple[Finding, ...]) -> TechnicalAck:
         for finding in findings
         if finding.severity is Severity.ERROR
     )
-    return TechnicalAck(AckCode.AE if errors else AckCode.AA, errors)
+    if errors:
+        return TechnicalAck(AckCode.AE, errors)
+    hints = tuple(
+        AckError(err3=each.err3, text=each.text, severity="W") for each in findings if each.code == OBLIGATION_GAP
+    )
+    return TechnicalAck(AckCode.AA, hints)
 
 
 def _delivery_ids(ids: IdSource) -> DeliveryIds:

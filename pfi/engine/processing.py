@@ -8,6 +8,7 @@ acknowledgments together, written only while the claim is still ours.
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,9 +24,11 @@ from pfi.engine.delivery import Claim, claimed, follow, rebuild
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
+from pfi.engine.reassessment import Cause, Reassessment
 from pfi.engine.settings import DestinationSettings
 from pfi.engine.validation import Validation
-from pfi.model.decision import Channel
+from pfi.engine.verification import VerificationStep
+from pfi.model.decision import Channel, Priority
 from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.model.submission import Request, Submission
 from pfi.store import deliveries, messages, queue
@@ -35,6 +38,8 @@ from pfi.store.messages import NewAck
 from pfi.store.states import DeliveryState
 
 _LOG = get_logger("processing")
+_FRESH_SECONDS = 0.02
+"""A first attempt that starts that soon after its commit is decided with what is known."""
 _BACKLOG_PER_SEAT = 8
 """Documents kept in memory for each seat of a destination; above, deliveries are born queued."""
 
@@ -51,6 +56,10 @@ class Destination:
     backlog: int = 0
 
     @property
+    def busy(self) -> bool:
+        return self.backlog >= self.settings.concurrency
+
+    @property
     def full(self) -> bool:
         return self.backlog >= self.settings.concurrency * _BACKLOG_PER_SEAT
 
@@ -63,11 +72,15 @@ class Processing:
         outbox: Outbox,
         connectors: Mapping[str, Connector],
         validation: Validation,
+        reassessment: Reassessment,
+        verification: VerificationStep | None = None,
     ) -> None:
         """`connectors`: by name of destination."""
         self._context = context
         self._reader = reader
+        self._reassessment = reassessment
         self._validation = validation
+        self._verification = verification
         self._outbox = outbox
         self._destinations = {
             name: Destination(
@@ -112,14 +125,15 @@ class Processing:
     def _crowded(self) -> bool:
         return any(place.full and place.breaker.open_until is None for place in self._destinations.values())
 
-    def birth(self, destination: str) -> tuple[DeliveryState, datetime]:
+    def birth(self, destination: str, priority: Priority = Priority.NORMAL) -> tuple[DeliveryState, datetime]:
         """How a new delivery is born, and when it is due: claimed by this process when it can be tried soon, else
-        queued."""
+        queued. What may wait leaves the seats to others as soon as they are all taken."""
         place = self._destinations[destination]
         now = self._context.clock()
         if place.breaker.open_until is not None:
             return DeliveryState.QUEUED, max(now, place.breaker.open_until)
-        if place.full or self._stopping:
+        crowded = place.busy if priority is Priority.LOW else place.full
+        if crowded or self._stopping:
             return DeliveryState.QUEUED, now
         return DeliveryState.IN_FLIGHT, now
 
@@ -143,8 +157,7 @@ class Processing:
         self._active.add(delivery_id)
         self._started.add(delivery_id)
         try:
-            async with self._context.database.connection() as connection:
-                work = await deliveries.claim(connection, delivery_id, self._context.worker, self._context.clock())
+            work = await self._claim(delivery_id)
             if work is None:
                 return
             prepared = await self._prepare(work)
@@ -154,6 +167,17 @@ class Processing:
             place.breaker.abandoned()
             self._active.discard(delivery_id)
             self._started.discard(delivery_id)
+
+    async def _claim(self, delivery_id: uuid.UUID) -> Work | None:
+        """Takes a delivery. When something was told of its patient since it was decided, it is decided again first: an
+        objection that was acknowledged stops everything that has not left."""
+        while True:
+            async with self._context.database.connection() as connection:
+                work = await deliveries.claim(connection, delivery_id, self._context.worker, self._context.clock())
+                message_id = None if work is not None else await deliveries.undecided(connection, delivery_id)
+            if message_id is None:
+                return work
+            await self._reassessment.message(message_id, Cause.PATIENT)
 
     async def stop(self, grace: float) -> None:
         """Lets attempts under way end; gives back what was not started; what is cut short will be resolved."""
@@ -195,8 +219,11 @@ class Processing:
         """The attempt, or the claim itself when it must be given back because the destination was stopped meanwhile."""
         place = self._destinations[claim.destination]
         try:
+            born = time.monotonic()
             async with place.seats:
                 if place.breaker.admit() is not None:
+                    return claim
+                if time.monotonic() - born > _FRESH_SECONDS and await self._told_since(claim):
                     return claim
                 previous = await self._previous_mail(
                     claim.delivery.request, claim.delivery.channel, claim.lineage, claim.id
@@ -212,6 +239,11 @@ class Processing:
             place.breaker.abandoned()
             place.backlog -= 1
             self._room.set()
+
+    async def _told_since(self, claim: Claim) -> bool:
+        """Whether something was told of the patient while the document waited for its seat."""
+        async with self._context.database.connection() as connection:
+            return await deliveries.unsure(connection, claim.message_id)
 
     async def _prepare(self, work: Work) -> Claim | EndedAttempt:
         """Builds a claimed delivery again, or ends it when its message cannot be read any more."""
@@ -287,6 +319,9 @@ class Processing:
         return replace(ended, acks=acks)
 
     async def _act(self, place: Destination, claim: Claim) -> Outcome:
+        stopped = await self._verification.stop(claim) if self._verification is not None else None
+        if stopped is not None:
+            return stopped
         if claim.resolve:
             return await place.connector.resolve(claim.delivery)
         verdict = await self._validation.check(claim.delivery)

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from pfi.engine.alerts import DischargeLetters
 from pfi.engine.context import Context
 from pfi.engine.holds import Holds
 from pfi.engine.intake import Load
@@ -17,10 +18,12 @@ from pfi.engine.logs import get_logger
 from pfi.engine.notifications import Notifications
 from pfi.engine.outbox import Outbox
 from pfi.engine.processing import Processing
-from pfi.store import acks, deliveries, messages, queue, workers
+from pfi.store import acks, deliveries, messages, patients, queue, workers
 from pfi.store.database import STORE_ERRORS
 
 _LOG = get_logger("recovery")
+_UNSETTLED = timedelta(days=1)
+"""How far back the documents of a changed patient are looked for that were not decided again."""
 _QUEUE_LOG_DAYS = 7
 _PURGE_QUEUE_LOG = "DELETE FROM pgqueuer_log WHERE created < now() - make_interval(days => $1)"
 _PURGE_LOCK = 0x0050_4649_0002  # "PFI", upkeep
@@ -35,6 +38,7 @@ class Recovery:
         load: Load,
         holds: Holds,
         notifications: Notifications,
+        letters: DischargeLetters,
     ) -> None:
         self._context = context
         self._processing = processing
@@ -42,6 +46,7 @@ class Recovery:
         self._load = load
         self._holds = holds
         self._notifications = notifications
+        self._letters = letters
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -56,6 +61,7 @@ class Recovery:
         while not self._stopping.is_set():
             await self._guard("beat", self.beat)
             await self._guard("sweep", self.sweep)
+            await self._guard("deadlines", self._letters.round)
             if loop.time() >= next_upkeep and await self._guard("upkeep", self.upkeep):
                 next_upkeep = loop.time() + timings.upkeep
             with contextlib.suppress(TimeoutError):
@@ -103,6 +109,10 @@ class Recovery:
                 connection,
                 [*(queue.Job.deliver(each) for each in late), *(queue.Job.report(each) for each in late_acks)],
             )
+            unsettled = await patients.unsettled(connection, now - _UNSETTLED, before)
+            # One key for each period: a job that was lost is made again, one that waits is not doubled.
+            period = str(int(now.timestamp() // timings.forgotten))
+            await queue.enqueue(connection, [queue.Job.reassess(each, period) for each in unsettled])
         if lost or lost_acks:
             _LOG.warning("recovered", deliveries=len(lost), acks=len(lost_acks))
         if late or late_acks:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pfi import __version__
+from pfi.engine.alerts import DischargeLetters
 from pfi.engine.collection import Collection
+from pfi.engine.comparison import Comparison
 from pfi.engine.configuration import Configuration
-from pfi.engine.connector import Connector, MessageConnector, Source, Surroundings
+from pfi.engine.connector import Connector, MessageConnector, Source, Surroundings, Verifier
 from pfi.engine.context import Context, Timings
 from pfi.engine.holds import Holds
 from pfi.engine.intake import EngineIntake, Load
@@ -19,16 +21,21 @@ from pfi.engine.journal import Journal
 from pfi.engine.logs import get_logger
 from pfi.engine.notifications import Notifications
 from pfi.engine.outbox import Outbox
+from pfi.engine.patientfile import PatientFile
 from pfi.engine.processing import Processing
 from pfi.engine.reading import Reader
+from pfi.engine.reassessment import Reassessment
 from pfi.engine.recovery import Recovery
+from pfi.engine.register import LocalRegister
 from pfi.engine.replay import Replay
-from pfi.engine.rulebooks import Rulebooks
+from pfi.engine.rulebooks import Rulebooks, RuleRegister, read_rules
+from pfi.engine.rulewatch import RuleWatch
 from pfi.engine.settings import DATABASE_VARIABLE, Settings
 from pfi.engine.validation import Validation
+from pfi.engine.verification import VerificationStep, asks_before_sending, build_verifier
 from pfi.engine.worker import JobWorker
 from pfi.model.clock import Clock, IdSource, system_clock
-from pfi.routing.rules import RuleBook, default_rule_paths, load_rules
+from pfi.routing.rules import RuleBook
 from pfi.store import messages, workers
 from pfi.store.database import STORE_ERRORS, Database, open_database
 from pfi.store.patients import PatientKeys
@@ -54,6 +61,10 @@ class Desk:
     replay: Replay
     holds: Holds
     notifications: Notifications
+    register: LocalRegister
+    comparison: Comparison
+    rules: RuleBook
+    """Those in force."""
     database: Database
 
 
@@ -68,7 +79,7 @@ async def open_desk(configuration: Configuration) -> AsyncIterator[Desk]:
         context = Context(
             settings=settings,
             database=database,
-            rulebooks=Rulebooks(load_rules(settings.rules or default_rule_paths())),
+            rulebooks=await _rules_in_force(RuleRegister(database, system_clock), settings),
             clock=system_clock,
             ids=IdSource(oid_root=settings.site.oid_root),
             worker=uuid.uuid4(),
@@ -76,17 +87,43 @@ async def open_desk(configuration: Configuration) -> AsyncIterator[Desk]:
         async with database.connection() as connection:
             keys = await PatientKeys.load(connection)
         outbox = Outbox(context, {})
-        holds = Holds(context, reader, outbox)
+        file = PatientFile(context, keys)
+        reassessment = Reassessment(context, reader, outbox, file)
+        holds = Holds(context, reader, outbox, reassessment)
         yield Desk(
             Journal(database),
-            Replay(context, reader, holds, keys),
+            Replay(reassessment),
             holds,
             Notifications(context, reader, outbox),
+            LocalRegister(context, file),
+            Comparison(context, reader, file),
+            context.rules,
             database,
         )
     finally:
         reader.close()
         await database.close()
+
+
+@asynccontextmanager
+async def open_rule_register(configuration: Configuration) -> AsyncIterator[RuleRegister]:
+    """Opens the store of a configuration for its rules only: works even when those in force cannot be read by this
+    version. Raises ConfigurationError."""
+    settings = configuration.settings
+    database = await open_database(database_url(settings), settings.data_dir, pool=2)
+    try:
+        await migrate(database)
+        yield RuleRegister(database, system_clock)
+    finally:
+        await database.close()
+
+
+async def _rules_in_force(register: RuleRegister, settings: Settings) -> Rulebooks:
+    """Those of the store; those of the configuration when no engine ever started on it."""
+    active = await register.in_force()
+    if active is not None:
+        return Rulebooks(active[1], active[0].id)
+    return Rulebooks(read_rules(settings.rules).book)
 
 
 class Engine:
@@ -103,9 +140,10 @@ class Engine:
         url: str | None = None,
         connectors: Mapping[str, Connector] | None = None,
         replies: Mapping[str, MessageConnector] | None = None,
+        verifier: Verifier | None = None,
     ) -> None:
-        """`url` replaces the configured store. `connectors` (by destination) and `replies` (by sender) replace those
-        that the configuration names: the seam for tests."""
+        """`url` replaces the configured store. `connectors` (by destination), `replies` (by sender) and `verifier`
+        replace those that the configuration names: the seam for tests."""
         self._configuration = configuration
         self._settings = configuration.settings
         self._clock = clock
@@ -116,9 +154,10 @@ class Engine:
         self._connectors: Mapping[str, Connector] = connectors if connectors is not None else {}
         self._replies: Mapping[str, MessageConnector] = replies if replies is not None else {}
         self._given = (connectors is not None, replies is not None)
+        self._verifier = verifier
         self._sources: dict[str, Source] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._opened: list[Connector | MessageConnector] = []
+        self._opened: list[Connector | MessageConnector | Verifier] = []
         self._database: Database | None = None
         self._running: _Running | None = None
 
@@ -152,6 +191,19 @@ class Engine:
         return self._parts.recovery
 
     @property
+    def letters(self) -> DischargeLetters:
+        return self._parts.letters
+
+    @property
+    def rules(self) -> RuleBook:
+        """Those that this process decides with at this moment."""
+        return self._parts.context.rules
+
+    @property
+    def rule_register(self) -> RuleRegister:
+        return RuleRegister(self.database, self._clock)
+
+    @property
     def database(self) -> Database:
         return self._parts.context.database
 
@@ -173,6 +225,7 @@ class Engine:
         if running is not None:
             running.recovery.stop()
             running.collection.stop()
+            running.rule_watch.stop()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_LAST_ROUND_SECONDS)
             for task in late:
@@ -187,6 +240,8 @@ class Engine:
                 _LOG.warning("store_away", step="leave", error=type(error).__name__)
             running.reader.close()
             running.validation.close()
+            if running.verification is not None:
+                await running.verification.close()
         for connector in self._opened:
             await connector.close()
         self._opened.clear()
@@ -197,18 +252,28 @@ class Engine:
 
     async def _start(self) -> None:
         settings = self._settings
-        rules = self._rules or load_rules(settings.rules or default_rule_paths())
+        rules = self._rules or read_rules(settings.rules)
         self._build_connectors()
-        connectors: list[Connector | MessageConnector] = [*self._connectors.values(), *self._replies.values()]
+        connectors: list[Connector | MessageConnector | Verifier] = [
+            *self._connectors.values(),
+            *self._replies.values(),
+        ]
+        if self._verifier is not None:
+            connectors.append(self._verifier)
         for connector in connectors:
             await connector.open()
             self._opened.append(connector)
         self._database = await open_database(self._url, settings.data_dir, pool=settings.database.pool)
         applied = await migrate(self._database)
+        if isinstance(rules, RuleBook):
+            rulebooks = Rulebooks(rules)
+        else:
+            settled = await RuleRegister(self._database, self._clock).settle(rules)
+            rulebooks = Rulebooks(settled.book, settled.activation.id)
         context = Context(
             settings=settings,
             database=self._database,
-            rulebooks=Rulebooks(rules),
+            rulebooks=rulebooks,
             clock=self._clock,
             ids=self._ids,
             worker=uuid.uuid4(),
@@ -217,7 +282,7 @@ class Engine:
         async with self._database.connection() as connection:
             keys = await PatientKeys.load(connection)
             await messages.ensure_partitions(connection, self._clock().date())
-        running = _Running.build(context, keys, self._connectors, self._replies)
+        running = _Running.build(context, keys, self._connectors, self._replies, self._verifier)
         self._running = running
         # Before anything is claimed: a process that nobody has seen has lost its claims.
         await running.recovery.beat()
@@ -226,6 +291,8 @@ class Engine:
             asyncio.create_task(running.recovery.run(), name="pfi-recovery"),
             asyncio.create_task(running.collection.run(), name="pfi-collection"),
         ]
+        if self._rules is None:
+            self._tasks.append(asyncio.create_task(running.rule_watch.run(), name="pfi-rules"))
         for index, listener in enumerate(settings.listeners):
             source_class, source_settings = self._configuration.source(
                 listener.source, listener.settings, ("listeners", index)
@@ -238,7 +305,7 @@ class Engine:
             worker=str(context.worker),
             embedded=self._database.embedded,
             migrations=applied,
-            rules=rules.digest[:12],
+            rules=context.rules.digest[:12],
             listeners=self.ports,
         )
 
@@ -270,6 +337,8 @@ class Engine:
                 for index, sender in enumerate(self._settings.senders)
                 if sender.reply is not None
             }
+        if self._verifier is None and asks_before_sending(self._settings.ins.verification):
+            self._verifier = build_verifier(self._configuration, surroundings)
 
     def _connector(
         self, name: str, settings: dict[str, object], location: tuple[str | int, ...], surroundings: Surroundings
@@ -297,10 +366,13 @@ class _Running:
     holds: Holds
     notifications: Notifications
     recovery: Recovery
+    letters: DischargeLetters
     replay: Replay
     collection: Collection
+    rule_watch: RuleWatch
     worker: JobWorker
     validation: Validation
+    verification: VerificationStep | None
 
     @classmethod
     def build(
@@ -309,25 +381,34 @@ class _Running:
         keys: PatientKeys,
         connectors: Mapping[str, Connector],
         replies: Mapping[str, MessageConnector],
+        verifier: Verifier | None,
     ) -> "_Running":
         reader = Reader(context.settings)
         outbox = Outbox(context, replies)
         validation = Validation(context.settings)
-        processing = Processing(context, reader, outbox, connectors, validation)
+        file = PatientFile(context, keys)
+        reassessment = Reassessment(context, reader, outbox, file)
+        wanted = context.settings.ins.verification
+        verification = VerificationStep(context, wanted, verifier) if wanted is not None and verifier else None
+        processing = Processing(context, reader, outbox, connectors, validation, reassessment, verification)
         load = Load(context.settings.limits.open_deliveries)
-        holds = Holds(context, reader, outbox)
+        holds = Holds(context, reader, outbox, reassessment)
         notifications = Notifications(context, reader, outbox)
+        letters = DischargeLetters(context)
         return cls(
             context,
             reader,
             outbox,
             processing,
-            EngineIntake(context, reader, processing, outbox, keys, load),
+            EngineIntake(context, reader, processing, outbox, file, load),
             holds,
             notifications,
-            Recovery(context, processing, outbox, load, holds, notifications),
-            Replay(context, reader, holds, keys),
+            Recovery(context, processing, outbox, load, holds, notifications, letters),
+            letters,
+            Replay(reassessment),
             Collection(context, notifications, connectors),
-            JobWorker(context, processing, outbox),
+            RuleWatch(context),
+            JobWorker(context, processing, outbox, reassessment),
             validation,
+            verification,
         )

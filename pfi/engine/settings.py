@@ -6,8 +6,9 @@
 
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from pfi.model.decision import Channel
 from pfi.model.profile import (
@@ -44,9 +45,25 @@ class DatabaseSettings(_Model):
     """Largest number of connections of one engine process."""
 
 
+class VerificationSettings(_Model):
+    connector: str = "insi"
+    """Entry point of the verifier (`pfi.verifiers`)."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of that verifier."""
+    when: Literal["never", "before_sending"] = "never"
+    """`before_sending`: the INS and its traits are verified before each delivery to the DMP or to the citizen. A
+    verification confirms or stops; it never qualifies. `never`: only `pfi insi verify` asks."""
+    unavailable: Literal["wait", "send"] = "wait"
+    """When the service cannot answer: the delivery waits for its next try, or leaves unverified."""
+    max_age_hours: float = Field(default=24.0, ge=0, le=168)
+    """How long a confirmation holds for the same INS and traits, in the memory of one process."""
+
+
 class InsSettings(_Model):
     environment: Environment = Environment.PRODUCTION
     """Which INS OIDs may leave: `production` (NIR, NIA) or `test` (test and demonstration OIDs)."""
+    verification: VerificationSettings | None = None
+    """Verification of identities by the national teleservice INSi. None (the default) = nobody is asked."""
 
 
 class ListenerSettings(_Model):
@@ -79,6 +96,8 @@ class SenderHl7Settings(_Model):
 class SenderInsSettings(_Model):
     pid32: Pid32 = Pid32.ABSENT_MEANS_SENDER_ASSERTS
     """Meaning of an absent PID-32 in a document message."""
+    verify: bool = True
+    """Whether this sender's identities are verified when `ins.verification` asks for it."""
 
 
 class SenderDmpSettings(_Model):
@@ -194,6 +213,35 @@ class ValidationSettings(_Model):
     """Folder of an official validation pack (ANS `TestContenuCDA`); without it no schema check is made."""
 
 
+class AlertSettings(_Model):
+    discharge_letter: Literal["received", "every_stay", "off"] = "received"
+    """Discharge letters not delivered to the médecin traitant on the day of discharge (CSP R. 1112-1-2): those that
+    reached the PFI (`received`), also stays of class I discharged without any letter (`every_stay`), or no alert."""
+    timezone: str = "Europe/Paris"
+    """IANA time zone of the hospital, in which a day ends."""
+    late_grace_minutes: float = Field(default=15.0, ge=0)
+    """A letter received after the day of discharge raises an alert unless it is delivered within this time."""
+    oldest_days: int | None = Field(default=None, ge=1)
+    """Older discharges raise no new alert (loading of old documents). None = no limit; 14 days for stays without
+    letter."""
+    check_seconds: float = Field(default=30.0, ge=0)
+    """Time between two checks."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"fuseau horaire inconnu « {name} » (exemple : Europe/Paris)") from error
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone itself."""
+        return ZoneInfo(self.timezone)
+
+
 class Settings(_Model):
     """The whole configuration file."""
 
@@ -221,6 +269,8 @@ class Settings(_Model):
     """Logs."""
     validation: ValidationSettings = ValidationSettings()
     """Official validation pack."""
+    alerts: AlertSettings = AlertSettings()
+    """What operators are told of."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Settings":

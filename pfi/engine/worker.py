@@ -13,12 +13,14 @@ from pfi.engine.context import Context
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.processing import Processing
+from pfi.engine.reassessment import Reassessment
 from pfi.store import queue
 from pfi.store.database import STORE_ERRORS
 
 _LOG = get_logger("worker")
 _BATCH = 10
 _ACKS_AT_ONCE = 4
+_PATIENTS_AT_ONCE = 4
 
 
 class JobWorker:
@@ -28,8 +30,9 @@ class JobWorker:
     cluster and gives the jobs of dead workers to others.
     """
 
-    def __init__(self, context: Context, processing: Processing, outbox: Outbox) -> None:
+    def __init__(self, context: Context, processing: Processing, outbox: Outbox, reassessment: Reassessment) -> None:
         self._context = context
+        self._reassessment = reassessment
         self._processing = processing
         self._outbox = outbox
         self._stopping = asyncio.Event()
@@ -39,6 +42,9 @@ class JobWorker:
         while not self._stopping.is_set():
             self._manager = self._build()
             try:
+                # PgQueuer probes its listener before it listens: the first probe would be lost one time in two, and
+                # the worker restarted ten seconds later.
+                await self._manager.queries.driver.add_listener(self._manager.channel, _unheard)
                 await self._manager.run(
                     dequeue_timeout=timedelta(seconds=self._context.timings.poll),
                     batch_size=_BATCH,
@@ -66,6 +72,7 @@ class JobWorker:
             self._serve_destination(manager, destination.name, destination.settings.concurrency)
         for sender in self._outbox.senders:
             self._serve_sender(manager, sender)
+        self._serve_patients(manager)
         return manager
 
     def _serve_destination(self, manager: QueueManager, name: str, concurrency: int) -> None:
@@ -86,6 +93,19 @@ class JobWorker:
                 await self._outbox.run_job(_subject(job))
             except STORE_ERRORS as error:
                 _LOG.warning("store_away", step="ack_job", error=type(error).__name__)
+
+    def _serve_patients(self, manager: QueueManager) -> None:
+        @manager.entrypoint(queue.REASSESSMENT, concurrency_limit=_PATIENTS_AT_ONCE)
+        async def reassess(job: Job) -> None:
+            try:
+                await self._reassessment.patient(_subject(job))
+            except STORE_ERRORS as error:
+                # The records still say what is not settled: recovery decides it.
+                _LOG.warning("store_away", step="patient_job", error=type(error).__name__)
+
+
+def _unheard(payload: str | bytes | bytearray) -> None:
+    """The manager has its own listener beside this one."""
 
 
 def _subject(job: Job) -> uuid.UUID:

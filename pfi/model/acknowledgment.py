@@ -15,12 +15,14 @@ class AckCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AckError:
-    """One ERR segment: `location` ERR-2 (`PID^1^3`), `err3` HL70357, `err5` HL70533 (with 207 only), `text` ERR-8."""
+    """One ERR segment: `location` ERR-2 (`PID^1^3`), `err3` HL70357, `severity` ERR-4 (`E`, or `W` for a hint beside an
+    acceptance), `err5` HL70533 (with 207 only), `text` ERR-8."""
 
     err3: str
     location: str = ""
     err5: str = ""
     text: str = ""
+    severity: str = "E"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ class Episode:
     """One stay or visit (ITI-31), as its movements tell it after cancellations and corrections.
 
     `visit` is PV1-19 and `account` PID-18, as `value^authority`; an episode is found by `visit`, else by `account`.
-    `cancelled`: its admission was cancelled (A11, A38) and no other took its place.
+    `admitted_at` is empty while the patient is only expected (A05, A14). `cancelled`: its admission was cancelled (A11,
+    A38) and no other took its place.
     """
 
     visit: str = ""
@@ -124,9 +125,11 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class PatientState:
-    """What the ADT feed has told of one patient so far; the newest statement of each fact wins.
+    """What the ADT feed has told of one patient so far; the newest statement of each fact wins
+    (`pfi.identity.history.fold`).
 
-    `None` or an empty tuple means that no ADT message has ever said anything about that fact.
+    `None` or an empty tuple means that no ADT message has ever said anything about that fact. `identity` has no traits:
+    they are not stored.
     """
 
     identity: Patient = field(default_factory=Patient)
@@ -138,12 +141,13 @@ class PatientState:
     consultation: str = ""
     ins_withdrawn: bool = False
     last_event_at: datetime | None = None
+    """When the newest statement was told."""
     identity_at: datetime | None = None
-    """When identifiers and traits were last stated. Each fact has its own moment, so that late messages converge."""
+    """When identifiers were last stated. Each fact has its own moment, so that late messages converge."""
     ins_at: datetime | None = None
     """When the INS was last stated or withdrawn."""
     feeding_told_at: datetime | None = None
-    """When the message that stated `feeding` occurred: settles two statements with the same ZFA-10."""
+    """When the message that stated `feeding` was told: settles two statements with the same ZFA-10."""
     dmp_status_at: datetime | None = None
     consultation_at: datetime | None = None
     birth_date_corrected: bool = False

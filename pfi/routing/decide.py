@@ -2,56 +2,49 @@
 
 Veto > absence of the destination > hold > order > obligation (obligations digest §4). The PFI carries out the sender's
 orders; an explicit `N` is never turned into a sending, and a channel that nobody ordered is not held either: holding
-it would leave a delivery waiting for a sending that must never happen.
+it would leave a delivery waiting for a sending that must never happen. A rule of the site can close or delay a channel,
+add recipients, stand up for the table where the sender is silent; it never opens what the law closes.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pfi.model.decision import Action, Channel, Decision, Reason, Trigger
-from pfi.model.patient import PatientState
+from pfi.model.decision import Action, Channel, Decision, Priority, Reason, Trigger
+from pfi.model.parties import Recipient
+from pfi.model.patient import DmpStatus, Feeding, IdentityStatus, PatientState
 from pfi.model.profile import Policy, SenderProfile
-from pfi.model.submission import Orders, Submission
-from pfi.routing import recipients, table
-from pfi.routing.exceptions import IdentityConclusion, Situation
+from pfi.model.submission import Submission
+from pfi.routing import recipients, remarks, table
+from pfi.routing.exceptions import IdentityConclusion, Situation, explicit_recipients_only
 from pfi.routing.facts import DocumentFacts, is_minor, read_facts
 from pfi.routing.recipients import Addressing
-from pfi.routing.rulefile import Due, Effect, ExceptionRule, Row
+from pfi.routing.rulefile import Due, Effect, ExceptionRule, Hold, SiteRule, TagRule
 from pfi.routing.rules import RuleBook
+from pfi.routing.schedule import Delay, delay
+from pfi.routing.serving import Served, serve
+from pfi.routing.site import Seen, SiteEffects, seen
+from pfi.routing.verdict import Cause, verdict
 from pfi.standards.nomenclature import accepted_by_dmp as in_jdv_j66
 
-_FLAGS = {Channel.DMP: "DESTDMP", Channel.PRO: "DESTMSSANTEPS", Channel.CIT: "DESTMSSANTEPAT"}
-_CHANNEL_NAMES = {
-    Channel.DMP: "au DMP",
-    Channel.PRO: "aux professionnels (MSSanté)",
-    Channel.CIT: "au patient (Mon espace santé)",
-}
 _NOTHING_KNOWN = PatientState()
-_CLOSING = ((Effect.DENY, Action.DENY), (Effect.VOID, Action.VOID))
-
-_RELEASED = Reason("RELEASED", "Un exploitant a libéré cet envoi, que seule une décision humaine retenait.")
+_CLOSING = frozenset({Effect.DENY, Effect.VOID, Effect.HOLD})
 
 Fired = tuple[tuple[ExceptionRule, Effect], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Appraisal:
-    """What the rules see in a submission before any channel is decided."""
+    """What the rules see in a submission before any channel is decided. `site` are the rules of the site that match
+    (`SiteRules.match`), `tagged` the rules that added a tag."""
 
     facts: tuple[DocumentFacts, ...]
     match: table.Match
     situation: Situation
     fired: tuple[ExceptionRule, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    action: Action
-    code: str = ""
-    legal: bool = False
-    because: tuple[Reason, ...] = ()
-    until: Trigger | None = None
+    seen: Seen
+    site: int
+    tagged: tuple[Reason, ...]
 
 
 def appraise(
@@ -64,10 +57,11 @@ def appraise(
     *,
     accepted_by_dmp: Callable[[str], bool] = in_jdv_j66,
 ) -> Appraisal:
-    """Facts, matching rows and exceptions of a submission. Pure."""
-    tags = _tags(submission, rules, profile)
+    """Facts, matching rows, exceptions and site rules of a submission. Pure."""
+    tagging = tuple(rule for rule in rules.tags if _tags_it(rule, submission, profile))
+    tags = _tags(submission, rules, tagging)
     facts = tuple(
-        read_facts(submission, document, tags, rules.settings, rules.genetics_types)
+        read_facts(submission, document, tags, rules.settings, rules.genetics_types, state.care_team if state else ())
         for document in submission.documents
     )
     situation = Situation(
@@ -81,12 +75,17 @@ def appraise(
         minor=_minor(submission, now, rules.parameters.age_of_majority),
         genetics=any(fact.constitutional_genetics for fact in facts),
         type_accepted=all(accepted_by_dmp(fact.type_code) for fact in facts),
+        free_choice=table.free_choice(facts, rules.by_type),
     )
+    what = seen(submission, facts, tags, profile.name)
     return Appraisal(
         facts=facts,
         match=table.match(facts, rules.by_type),
         situation=situation,
         fired=tuple(rule for rule, holds in rules.checks if holds(situation)),
+        seen=what,
+        site=rules.site.match(what),
+        tagged=tuple(_tag_reason(rule) for rule in tagging),
     )
 
 
@@ -101,190 +100,197 @@ def decide(
     released: frozenset[Channel] = frozenset(),
     accepted_by_dmp: Callable[[str], bool] = in_jdv_j66,
 ) -> tuple[Decision, ...]:
-    """Exactly three decisions (DMP, PRO, CIT) per document; the renditions of one document share the same plan.
+    """Exactly three decisions (DMP, PRO, CIT) per document; the renditions of one document share the same plan. A
+    submission has at least one document.
 
-    `now` only serves to tell whether the patient is under age; the law applied is that of the document's own date.
-    A decision to hold must be taken again, with what is then known, when its reason goes away: recipients of a held
-    citizen mail are not known before the identity is qualified. `released` are the channels that an operator let go:
-    what only waits for a person (`human_release`) no longer holds them; everything else still does.
+    `now` tells whether the patient is under age and when a schedule of the site opens; the law applied is that of the
+    document's own date. A decision to hold must be taken again, with what is then known, when its reason goes away:
+    recipients of a held citizen mail are not known before the identity is qualified. `released` are the channels that
+    an operator let go: what only waits for a person (`human_release`) no longer holds them; everything else still does.
     """
     appraisal = appraise(submission, state, identity, rules, profile, now, accepted_by_dmp=accepted_by_dmp)
-    plan = tuple(_decide_channel(channel, appraisal, rules.digest, channel in released) for channel in Channel)
-    return tuple(
-        replace(decision, document=document.unique_id)
-        for document in submission.documents
-        for decision in plan
-    )
+    plan = tuple(_decide_channel(channel, appraisal, rules, now, channel in released) for channel in Channel)
+    further = (replace(each, document=other.unique_id) for other in submission.documents[1:] for each in plan)
+    return (*plan, *further)
 
 
-def _decide_channel(channel: Channel, appraisal: Appraisal, digest: str, released: bool) -> Decision:
-    situation, match = appraisal.situation, appraisal.match
-    due = match.due(channel)
+def _decide_channel(channel: Channel, appraisal: Appraisal, rules: RuleBook, now: datetime, released: bool) -> Decision:
+    situation, due = appraisal.situation, appraisal.match.due(channel)
     fired = tuple((rule, effect) for rule in appraisal.fired if (effect := rule.effect(channel)) is not None)
-    ordered = _ordered(channel, situation, due)
-    addressing = _address(channel, situation, due, fired)
-    let_go = tuple(rule for rule, effect in fired if released and _waits_for_a_person(rule, effect))
-    deciding = tuple((rule, effect) for rule, effect in fired if rule not in let_go)
-    verdict = _verdict(channel, situation, due, deciding, ordered, addressing)
-    gap = due is not Due.NONE and verdict.action is not Action.SEND
-    leaves = verdict.action in (Action.SEND, Action.HOLD)
+    site = rules.site.effects(appraisal.site, channel, appraisal.seen.named)
+    policy = site.policy or situation.profile.policy
+    completed = policy is Policy.COMPLETE and not situation.orders.given
+    ordered = due is not Due.NONE if completed else remarks.order(channel, situation.orders) is True
+    addressing = _address(channel, situation, due, fired, site, rules)
+    site = _with_the_added(site, appraisal, channel, addressing, rules)
+    waiting = _Waiting(situation, released)
+    served = serve(site, addressing.recipients, waiting.waits) if ordered else Served(addressing.recipients)
+    told = {rule.id: site.reason(rule, served.notes.get(rule.id, "")) for rule in site.matched}
+    concluded = verdict(
+        channel,
+        [*_law_causes(fired, waiting), *_site_causes(site, served, told, waiting)],
+        addressing,
+        ordered=ordered,
+    )
+    gap = due is not Due.NONE and concluded.action is not Action.SEND
+    leaves = concluded.action in (Action.SEND, Action.HOLD)
+    wait = _delay(site, appraisal, channel, now) if concluded.action is Action.SEND else Delay()
     because = (
-        *verdict.because,
-        *((_RELEASED,) if let_go else ()),
-        _order_reason(channel, situation, ordered),
-        *_row_reasons(channel, match.rows),
-        *_remarks(channel, appraisal, fired, addressing if ordered else Addressing(), gap),
+        *concluded.because,
+        *((remarks.RELEASED,) if waiting.let_go else ()),
+        remarks.order_reason(channel, situation.orders, completed=completed, ordered=ordered),
+        *told.values(),
+        *wait.remarks,
+        *remarks.row_reasons(channel, appraisal.match.rows),
+        *_remarks(channel, appraisal, fired, addressing if ordered else Addressing()),
+        *((remarks.GAP,) if gap and policy is Policy.WARN else ()),
     )
     return Decision(
-        document="",
+        document=situation.submission.documents[0].unique_id,
         channel=channel,
-        action=verdict.action,
+        action=concluded.action,
         because=tuple(dict.fromkeys(because)),
-        recipients=addressing.recipients if leaves else (),
-        code=verdict.code,
+        recipients=served.recipients if leaves else (),
+        code=concluded.code,
         due=due is not Due.NONE,
         gap=gap,
-        legal_gap=gap and verdict.legal,
-        rules_digest=digest,
-        until=verdict.until,
+        legal_gap=gap and concluded.legal,
+        rules_digest=rules.digest,
+        until=concluded.until,
+        expiry_days=concluded.expiry_days,
+        not_before=wait.until,
+        priority=site.priority or Priority.NORMAL if leaves else Priority.NORMAL,
+        mailbox=site.mailbox if leaves else "",
     )
 
 
-def _verdict(
-    channel: Channel, situation: Situation, due: Due, fired: Fired, ordered: bool, addressing: Addressing
-) -> _Verdict:
-    for closing, action in _CLOSING:
-        closed = [rule for rule, effect in fired if effect is closing]
-        if closed:
-            return _closed(action, closed)
-    held = [rule for rule, effect in fired if effect is Effect.HOLD]
-    if not ordered:
-        # The law explains the gap when it would have held the channel anyway, or when the patient chose nobody.
-        unchosen = addressing.refusal is not None and addressing.refusal.rule == "FREE_CHOICE_NO_RECIPIENT"
-        return _Verdict(Action.DENY, "ORDER_NO", any(rule.legal for rule in held) or unchosen, _exception_reasons(held))
-    if held and channel is Channel.CIT:
-        return _closed(Action.HOLD, held)
-    if addressing.refusal is not None:
-        because = (addressing.refusal, *_exception_reasons(held))
-        return _Verdict(Action.DENY, addressing.refusal.rule, addressing.legal, because)
-    if held:
-        return _closed(Action.HOLD, held)
-    return _Verdict(Action.SEND)
+class _Waiting:
+    """Says what a hold still waits for, and remembers whether an operator's release let one go."""
+
+    def __init__(self, situation: Situation, released: bool) -> None:
+        self._situation, self._released = situation, released
+        self.let_go = False
+
+    def waits(self, hold: Hold) -> bool:
+        """A rule of the site matches for ever: what it waits for must be looked at."""
+        state = self._situation.state
+        if hold.until is Trigger.HUMAN_RELEASE:
+            return self.waits_for_a_person()
+        return not {
+            Trigger.IDENTITY_QUALIFIED: self._situation.identity is IdentityStatus.QUALIFIED,
+            Trigger.OBJECTION_LIFTED: state.feeding is not Feeding.OPPOSED,
+            Trigger.INFORMATION_COLLECTED: state.feeding in (Feeding.NOT_OPPOSED, Feeding.OPPOSED),
+            Trigger.DMP_ACTIVE: state.dmp_status is DmpStatus.ACTIVE,
+        }[hold.until]
+
+    def waits_for_a_person(self) -> bool:
+        """False once an operator has let the channel go."""
+        self.let_go |= self._released
+        return not self._released
 
 
-def _waits_for_a_person(rule: ExceptionRule, effect: Effect) -> bool:
-    return effect is Effect.HOLD and rule.until is Trigger.HUMAN_RELEASE
+def _law_causes(fired: Fired, waiting: _Waiting) -> Iterator[Cause]:
+    for rule, effect in fired:
+        if effect not in _CLOSING:
+            continue
+        if effect is Effect.HOLD and rule.until is Trigger.HUMAN_RELEASE and not waiting.waits_for_a_person():
+            continue
+        yield Cause(effect, rule.code or "", _exception_reason(rule), rule.legal, rule.until)
 
 
-def _closed(action: Action, rules: list[ExceptionRule]) -> _Verdict:
-    """The first rule gives its code. A refusal is cured only when each of its rules says what cures it, and an operator
-    may only release what nothing else holds."""
-    first = rules[0]
-    untils = [rule.until for rule in rules]
-    until = None if None in untils else next((each for each in untils if each is not Trigger.HUMAN_RELEASE), untils[0])
-    return _Verdict(action, first.code or "", first.legal, _exception_reasons(rules), until)
+def _site_causes(site: SiteEffects, served: Served, told: dict[str, Reason], waiting: _Waiting) -> Iterator[Cause]:
+    for rule in (*site.denies, *served.denies):
+        if (deny := rule.then.deny) is not None:
+            yield Cause(Effect.DENY, deny.code, told[rule.id], deny.legal, of_site=True)
+    for rule in (*_waiting_rules(site.holds, waiting), *served.holds):
+        if (hold := rule.then.hold) is not None:
+            yield Cause(
+                Effect.HOLD, hold.code, told[rule.id], until=hold.until, expiry_days=hold.expiry_days, of_site=True
+            )
 
 
-def _order(channel: Channel, orders: Orders) -> bool | None:
-    if channel is Channel.DMP:
-        return orders.dest_dmp
-    return orders.dest_mss_ps if channel is Channel.PRO else orders.dest_mss_pat
+def _waiting_rules(rules: tuple[SiteRule, ...], waiting: _Waiting) -> Iterator[SiteRule]:
+    for rule in rules:
+        if rule.then.hold is not None and waiting.waits(rule.then.hold):
+            yield rule
 
 
-def _completes(situation: Situation) -> bool:
-    """The table stands for orders only for a sender that gives no destination flag at all."""
-    return situation.profile.policy is Policy.COMPLETE and not situation.orders.given
-
-
-def _ordered(channel: Channel, situation: Situation, due: Due) -> bool:
-    if _completes(situation):
-        return due is not Due.NONE
-    return _order(channel, situation.orders) is True
-
-
-def _address(channel: Channel, situation: Situation, due: Due, fired: Fired) -> Addressing:
+def _address(
+    channel: Channel, situation: Situation, due: Due, fired: Fired, site: SiteEffects, rules: RuleBook
+) -> Addressing:
     if channel is Channel.DMP:
         return Addressing()
-    if channel is Channel.PRO:
-        prescriber_only = any(effect is Effect.PRESCRIBER_ONLY for _, effect in fired)
+    if channel is Channel.CIT:
+        return recipients.citizen(situation.submission, situation.identity, situation.profile)
+    prescriber_only = any(effect is Effect.PRESCRIBER_ONLY for _, effect in fired)
+    if not (site.added or site.roles):
         return recipients.professionals(situation.submission, due, prescriber_only=prescriber_only)
-    return recipients.citizen(situation.submission, situation.identity, situation.profile)
+    if explicit_recipients_only(situation):
+        named = recipients.professionals(situation.submission, due, prescriber_only=prescriber_only)
+        return replace(named, remarks=(*named.remarks, remarks.EXPLICIT_ONLY))
+    derived = recipients.derivation(situation.submission, situation.state, site.roles, rules.directory)
+    found = recipients.professionals(
+        situation.submission,
+        due,
+        prescriber_only=prescriber_only,
+        proposals=derived.recipients,
+        extra=site.added,
+    )
+    return replace(found, remarks=(*found.remarks, *derived.remarks))
 
 
-def _order_reason(channel: Channel, situation: Situation, ordered: bool) -> Reason:
-    flag, order = _FLAGS[channel], _order(channel, situation.orders)
-    if _completes(situation):
-        if ordered:
-            text = "Émetteur sans indicateurs de destination : la table légale tient lieu d'ordre."
-        else:
-            text = "Émetteur sans indicateurs de destination, et la table légale ne demande pas ce canal."
-        return Reason("POLICY_COMPLETE", text)
-    if order is None:
-        return Reason(flag, f"L'émetteur ne dit rien de l'envoi {_CHANNEL_NAMES[channel]} ({flag} absent).")
-    if order:
-        return Reason(flag, f"L'émetteur demande l'envoi {_CHANNEL_NAMES[channel]} ({flag} = Y).")
-    return Reason(flag, f"L'émetteur ne demande pas l'envoi {_CHANNEL_NAMES[channel]} ({flag} = N).")
+def _with_the_added(
+    site: SiteEffects, appraisal: Appraisal, channel: Channel, addressing: Addressing, rules: RuleBook
+) -> SiteEffects:
+    """Rules on recipients also see those that other rules added; what these add in turn is not looked at again."""
+    if channel is not Channel.PRO or not (site.added or site.roles):
+        return site
+    everybody: tuple[Recipient, ...] = (*appraisal.seen.named, *addressing.recipients)
+    return rules.site.effects(appraisal.site, channel, everybody)
 
 
-def _row_reasons(channel: Channel, rows: tuple[Row, ...]) -> Iterator[Reason]:
-    for row in rows:
-        value = row.due(channel)
-        if value is Due.NONE:
-            continue
-        text = f"{row.label} : envoi {_CHANNEL_NAMES[channel]} dû ({row.basis}"
-        if row.from_ is not None:
-            text += f", depuis le {row.from_:%d/%m/%Y}"
-        text += ")"
-        if value is Due.FREE_CHOICE:
-            text += ", vers le seul professionnel choisi par le patient (CSP R. 4127-6)"
-        if row.deadline == "same_day_as_discharge" and channel is not Channel.DMP:
-            text += ", le jour même de la sortie"
-        yield Reason(row.id, f"{text}.")
+def _delay(site: SiteEffects, appraisal: Appraisal, channel: Channel, now: datetime) -> Delay:
+    if site.schedule is None:
+        return Delay()
+    same_day = channel is not Channel.DMP and any(
+        row.deadline is not None and row.due(channel) is not Due.NONE for row in appraisal.match.rows
+    )
+    return delay(site.schedule, now, appraisal.situation.submission.stay.discharged_at if same_day else None)
 
 
-def _remarks(
-    channel: Channel, appraisal: Appraisal, fired: Fired, addressing: Addressing, gap: bool
-) -> Iterator[Reason]:
-    situation, orders = appraisal.situation, appraisal.situation.orders
-    yield from _exception_reasons([rule for rule, _ in fired])
+def _remarks(channel: Channel, appraisal: Appraisal, fired: Fired, addressing: Addressing) -> Iterator[Reason]:
+    for rule, _ in fired:
+        yield _exception_reason(rule)
+    yield from appraisal.tagged
     yield from addressing.remarks
     if appraisal.match.setting_missing(channel):
-        yield Reason(
-            "SETTING_UNKNOWN",
-            "Ni le CDA ni PV1-2 ne disent si le document est produit en séjour : "
-            "les lignes qui en dépendent sont écartées.",
-        )
-    if any(fact.date is None for fact in appraisal.facts):
-        yield Reason("DATE_UNKNOWN", "La date du document est illisible : seules les lignes sans date s'appliquent.")
-    if orders.given and True not in (orders.dest_dmp, orders.dest_mss_ps, orders.dest_mss_pat):
-        yield Reason("NOTHING_ORDERED", "Aucune destination n'est demandée : le message est accepté, rien n'est fait.")
-    if channel is not Channel.DMP and orders.given and _order(channel, orders) is not True:
-        patient = channel is Channel.CIT
-        if any(recipients.is_patient(recipient) is patient for recipient in situation.submission.recipients):
-            yield Reason(
-                "RECIPIENT_NOT_SERVED",
-                "Un destinataire est nommé mais son canal n'est pas demandé : il n'est pas servi.",
-            )
-    if gap and situation.profile.policy is Policy.WARN:
-        yield Reason("OBLIGATION_GAP", "Envoi dû et non réalisé : à signaler à l'émetteur.")
+        yield remarks.SETTING_UNKNOWN
+    yield from remarks.document_remarks(appraisal.facts, appraisal.situation.orders)
+    yield from remarks.overlooked(channel, appraisal.situation.submission)
 
 
-def _exception_reasons(rules: list[ExceptionRule]) -> tuple[Reason, ...]:
-    return tuple(Reason(rule.id, f"{rule.text} Source : {rule.source}.") for rule in rules)
+def _exception_reason(rule: ExceptionRule) -> Reason:
+    return Reason(rule.id, f"{rule.text} Source : {rule.source}.")
 
 
-def _tags(submission: Submission, rules: RuleBook, profile: SenderProfile) -> frozenset[str]:
+def _tag_reason(rule: TagRule) -> Reason:
+    return Reason(rule.id or "TAG", f"Étiquettes posées par le site : {', '.join(sorted(rule.add))}.")
+
+
+def _tags_it(rule: TagRule, submission: Submission, profile: SenderProfile) -> bool:
+    units = (submission.stay.unit, submission.establishment.unit)
+    return (
+        (not rule.units or not rule.units.isdisjoint(units))
+        and (not rule.senders or profile.name in rule.senders)
+        and (not rule.types or any(document.header.code.code in rule.types for document in submission.documents))
+    )
+
+
+def _tags(submission: Submission, rules: RuleBook, tagging: tuple[TagRule, ...]) -> frozenset[str]:
     """Tags of the submission, of the site's rules and of the types that carry one by themselves."""
     types = {document.header.code.code for document in submission.documents}
     added = {str(tag) for code, tag in rules.parameters.sensitive_types.items() if code in types}
-    for rule in rules.tags:
-        if (
-            (not rule.units or submission.stay.unit in rule.units)
-            and (not rule.senders or profile.name in rule.senders)
-            and (not rule.types or types & rule.types)
-        ):
-            added |= rule.add
-    return submission.tags | added
+    return submission.tags.union(added, *(rule.add for rule in tagging))
 
 
 def _minor(submission: Submission, now: datetime, age_of_majority: int) -> bool | None:

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pfi.model.decision import Action, Channel, Decision
+from pfi.model.decision import Action, Channel, Decision, Priority
+from pfi.routing.siteterms import PRIORITIES, TRIGGERS
+from pfi.standards.hl7v2.timestamp import NATIONAL_ZONE
 
 CHANNEL_LABELS = {
     Channel.DMP: "DMP",
@@ -59,7 +61,11 @@ class ExplainedReason:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedDecision:
-    """One row: `recipients` is a number (addresses are never shown), `obligation` says whether the law asked."""
+    """One row: `recipients` is a number (addresses are never shown), `obligation` says whether the law asked.
+
+    `waits_for` and `not_before` say in French what the sending waits for and when it may leave, `priority` and
+    `mailbox` how a rule of the site sends it; empty = nothing particular.
+    """
 
     document: str
     channel: str
@@ -69,6 +75,10 @@ class ExplainedDecision:
     obligation: str
     recipients: int
     reasons: tuple[ExplainedReason, ...]
+    waits_for: str = ""
+    not_before: str = ""
+    priority: str = ""
+    mailbox: str = ""
 
 
 def explain(decisions: Iterable[Decision]) -> tuple[ExplainedDecision, ...]:
@@ -83,9 +93,28 @@ def explain(decisions: Iterable[Decision]) -> tuple[ExplainedDecision, ...]:
             obligation=_obligation(decision),
             recipients=len(decision.recipients),
             reasons=tuple(ExplainedReason(reason.rule, reason.text) for reason in decision.because),
+            waits_for=_waits_for(decision),
+            not_before=_opening(decision),
+            priority="" if decision.priority is Priority.NORMAL else PRIORITIES[decision.priority],
+            mailbox=decision.mailbox,
         )
         for decision in decisions
     )
+
+
+def _waits_for(decision: Decision) -> str:
+    if decision.until is None:
+        return ""
+    waited = TRIGGERS[decision.until]
+    if decision.expiry_days is None:
+        return waited
+    return f"{waited}, {decision.expiry_days} jour{'s' * (decision.expiry_days > 1)} au plus"
+
+
+def _opening(decision: Decision) -> str:
+    if decision.not_before is None:
+        return ""
+    return f"{decision.not_before.astimezone(NATIONAL_ZONE):%d/%m/%Y à %H:%M}"
 
 
 def _obligation(decision: Decision) -> str:

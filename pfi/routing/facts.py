@@ -5,6 +5,7 @@ from datetime import date
 
 from pfi.model.document import CdaHeader, Document
 from pfi.model.parties import Person, RecipientKind
+from pfi.model.patient import Follower
 from pfi.model.submission import Submission
 from pfi.routing.rulefile import Setting, SettingMappings, Tag
 
@@ -22,6 +23,7 @@ class DocumentFacts:
     addressed_to_ps: bool
     author_is_mt: bool
     dematerialised: bool = True
+    admission_without_consent: bool = False
 
 
 def read_facts(
@@ -30,8 +32,10 @@ def read_facts(
     tags: frozenset[str],
     mappings: SettingMappings,
     genetics_types: frozenset[str],
+    care_team: tuple[Follower, ...] = (),
 ) -> DocumentFacts:
-    """Facts of one document of a submission. `tags` are those of the sender and of the site together."""
+    """Facts of one document of a submission. `tags` are those of the sender and of the site together; `care_team` is
+    what ADT told of those who follow the patient."""
     header = document.header
     return DocumentFacts(
         type_code=header.code.code,
@@ -44,7 +48,8 @@ def read_facts(
             recipient.kind is not RecipientKind.PATIENT
             for recipient in (*submission.recipients, *header.information_recipients)
         ),
-        author_is_mt=_author_is_mt(header),
+        author_is_mt=_author_is_mt(header, care_team),
+        admission_without_consent=Tag.ADMISSION_WITHOUT_CONSENT in tags,
     )
 
 
@@ -95,19 +100,28 @@ def same_person(one: Person | None, other: Person | None) -> bool:
     """Same professional, by national identifier; `8` + RPPS and RPPS alone are the same."""
     if one is None or other is None:
         return False
-    return bool(one.identifier) and _rpps(one.identifier) == _rpps(other.identifier)
+    return bool(one.identifier.strip()) and rpps(one.identifier) == rpps(other.identifier)
 
 
-def _rpps(identifier: str) -> str:
+def rpps(identifier: str) -> str:
+    """A national identifier without the `8` that announces an RPPS; any other identifier as it is."""
     identifier = identifier.strip()
     return identifier[1:] if len(identifier) == 12 and identifier.startswith("8") else identifier
 
 
-def _author_is_mt(header: CdaHeader) -> bool:
-    """CDA author = participant `INF` with functionCode `PCP`."""
-    referring = [
+def declared_physicians(header: CdaHeader) -> tuple[Person, ...]:
+    """The médecin traitant of a document: participant `INF` with functionCode `PCP`."""
+    return tuple(
         participant.party.person
         for participant in header.participants
-        if participant.type_code == "INF" and participant.function_code == "PCP" and participant.party is not None
-    ]
+        if participant.type_code == "INF"
+        and participant.function_code == "PCP"
+        and participant.party is not None
+        and participant.party.person is not None
+    )
+
+
+def _author_is_mt(header: CdaHeader, care_team: tuple[Follower, ...]) -> bool:
+    """The CDA author is the médecin traitant, says the document or the ADT feed (ROL `ODRP`)."""
+    referring = [*declared_physicians(header), *(Person(each.identifier) for each in care_team if each.role == "ODRP")]
     return any(same_person(author.person, person) for author in header.authors for person in referring)

@@ -1,23 +1,36 @@
 """Who receives the mails: professionals named by the sender, or the patient at the address of the qualified INS.
 
-Obligations digest §7, MSSanté digest §1.2. Recipients are never guessed.
+Obligations digest §7, MSSanté digest §1.2. Recipients are never guessed: those derived from the traffic or added by a
+site rule join the ones that the sender named only where nothing reserves the document to these.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from pfi.model.decision import Reason
-from pfi.model.parties import Recipient, RecipientKind
-from pfi.model.patient import IdentityStatus
+from pfi.model.parties import Person, Recipient, RecipientKind
+from pfi.model.patient import IdentityStatus, PatientState
 from pfi.model.profile import Environment, SenderProfile
 from pfi.model.submission import Submission
 from pfi.routing.exceptions import INS_OIDS
-from pfi.routing.facts import same_person
+from pfi.routing.facts import declared_physicians, rpps, same_person
 from pfi.routing.rulefile import Due
 
 PATIENT_DOMAIN = "@patient.mssante.fr"
 _PATIENT_ADDRESS = re.compile(r"[0-9]{6}[0-9AB][0-9]{8}@patient\.mssante\.fr")
+
+ROLES: Final[Mapping[str, str]] = {
+    "medecin_traitant": "médecin traitant",
+    "prescriber": "prescripteur",
+    "referring": "praticien référent ou adresseur",
+    "informed": "destinataire prévu par le document",
+}
+"""Roles from which recipients may be derived, and their French names (obligations digest §7)."""
+
+_DECLARED: Final = frozenset({"ODRP"})
+_REFERRING: Final = frozenset({"RP", "RT", "SUBS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +46,154 @@ class Addressing:
     remarks: tuple[Reason, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """Recipients that roles propose, and one remark for each role that proposes nobody or somebody unreachable."""
+
+    recipients: tuple[Recipient, ...] = ()
+    remarks: tuple[Reason, ...] = ()
+
+
 def is_patient(recipient: Recipient) -> bool:
     """The patient's domain decides, whatever the recipient claims to be."""
     return recipient.kind is RecipientKind.PATIENT or recipient.address.strip().lower().endswith(PATIENT_DOMAIN)
 
 
-def professionals(submission: Submission, due: Due, *, prescriber_only: bool) -> Addressing:
-    """The professionals, organizations and applications named by PRT `RCT` that have an address, each once."""
+def professionals(
+    submission: Submission,
+    due: Due,
+    *,
+    prescriber_only: bool,
+    proposals: tuple[Recipient, ...] = (),
+    extra: tuple[Recipient, ...] = (),
+) -> Addressing:
+    """The professionals, organizations and applications named by PRT `RCT` that have an address, then the `proposals`
+    (`derivation`) and the `extra` ones of a site rule, each address once.
+
+    Somebody whom the sender reaches at one address is not proposed another. Nobody is added to a document for the
+    prescriber alone (E13) nor to one of free choice (rows X*: no default pharmacy or laboratory, ever); the caller adds
+    none where `explicit_recipients_only` holds. A patient is never among them.
+    """
+    reserved = prescriber_only or due is Due.FREE_CHOICE
     named = [recipient for recipient in submission.recipients if not is_patient(recipient)]
-    if not named:
+    served = [recipient for recipient in named if "@" in recipient.address]
+    added = [] if reserved else [*_strangers(proposals, served), *extra]
+    added = [recipient for recipient in added if "@" in recipient.address and not is_patient(recipient)]
+    if not named and not added:
         if due is Due.FREE_CHOICE:
             text = "Aucun professionnel choisi par le patient n'est nommé : pas d'envoi par défaut (CSP R. 4127-6)."
             return Addressing(refusal=Reason("FREE_CHOICE_NO_RECIPIENT", text), legal=True)
         return Addressing(refusal=Reason("NO_RECIPIENT", "Aucun professionnel destinataire n'est nommé (PRT RCT)."))
     if prescriber_only:
         named = [recipient for recipient in named if _is_prescriber(recipient, submission)]
+        served = [recipient for recipient in served if _is_prescriber(recipient, submission)]
         if not named:
             text = "Le prescripteur (participant REF du CDA) n'est pas nommé parmi les destinataires."
             return Addressing(refusal=Reason("GENETICS", text), legal=True)
-    addressed = _each_once(recipient for recipient in named if "@" in recipient.address)
+    addressed = _each_once([*served, *added])
     if not addressed:
         text = "Aucun professionnel destinataire n'a d'adresse MSSanté (PRT-15.4)."
         return Addressing(refusal=Reason("NO_MSS_ADDRESS", text))
-    without = sum("@" not in recipient.address for recipient in named)
-    remarks = (
-        (Reason("NO_MSS_ADDRESS", f"{without} destinataire(s) sans adresse MSSanté ne sont pas servis."),)
-        if without
-        else ()
+    return Addressing(addressed, remarks=tuple(_remarks(len(named) - len(served), addressed, _each_once(served))))
+
+
+def _strangers(proposals: tuple[Recipient, ...], served: list[Recipient]) -> Iterator[Recipient]:
+    for proposal in proposals:
+        if not any(same_person(proposal.person, recipient.person) for recipient in served):
+            yield proposal
+
+
+def _remarks(without: int, addressed: tuple[Recipient, ...], served: tuple[Recipient, ...]) -> Iterator[Reason]:
+    if without:
+        yield Reason("NO_MSS_ADDRESS", f"{without} destinataire(s) sans adresse MSSanté ne sont pas servis.")
+    if len(addressed) > len(served):
+        text = f"{len(addressed) - len(served)} destinataire(s) ajouté(s) par une règle du site."
+        yield Reason("RECIPIENT_ADDED", text)
+
+
+def derivation(
+    submission: Submission, state: PatientState, roles: frozenset[str], addresses: Mapping[str, str]
+) -> Derivation:
+    """Who holds each role (`ROLES`) according to the ADT feed and to the documents, and can be written to.
+
+    `addresses` is the site's book: national identifier (RPPS, with or without its `8`; structure) to MSSanté address.
+    Somebody whom it does not know is told (`NO_MSS_ADDRESS`) and left out: an address written in a CDA is not an order,
+    and none is ever guessed. A role that nobody holds is told too (`NO_RECIPIENT`). Unknown roles propose nobody.
+    """
+    if not roles:
+        return Derivation()
+    book = {rpps(identifier): address for identifier, address in addresses.items() if "@" in address}
+    proposed: list[Recipient] = []
+    remarks: list[Reason] = []
+    for role, name in ROLES.items():
+        if role not in roles:
+            continue
+        held = list(_HOLDERS[role](submission, state))
+        reached = [replace(each, address=book.get(_identifier(each), "")) for each in held]
+        proposed += [each for each in reached if each.address]
+        if not held:
+            remarks.append(Reason("NO_RECIPIENT", f"Destinataire à déduire, mais inconnu : {name}."))
+        elif not all(each.address for each in reached):
+            text = f"Destinataire à déduire, mais absent du carnet d'adresses du site : {name}."
+            remarks.append(Reason("NO_MSS_ADDRESS", text))
+    kept = _each_once(each for each in proposed if not is_patient(each))
+    return Derivation(kept, tuple(remarks))
+
+
+def _identifier(recipient: Recipient) -> str:
+    party = recipient.person or recipient.organization
+    return rpps(party.identifier) if party is not None else ""
+
+
+def _person(person: Person) -> Recipient:
+    return Recipient(RecipientKind.PROFESSIONAL, "", person, identifier=person.identifier)
+
+
+def _followers(state: PatientState, roles: frozenset[str]) -> Iterator[Recipient]:
+    for each in state.care_team:
+        if each.role in roles and each.identifier:
+            yield _person(Person(each.identifier, family=each.family, given=each.given))
+
+
+def _participants(submission: Submission, type_code: str) -> Iterator[Recipient]:
+    for document in submission.documents:
+        for participant in document.header.participants:
+            if participant.type_code == type_code and participant.party is not None and participant.party.person:
+                yield _person(participant.party.person)
+
+
+def _physicians(submission: Submission, state: PatientState) -> Iterator[Recipient]:
+    """ROL `ODRP`, CDA participant `INF` with function `PCP`; the first source that tells wins."""
+    told = tuple(_followers(state, _DECLARED))
+    yield from told or (
+        _person(each) for document in submission.documents for each in declared_physicians(document.header)
     )
-    return Addressing(addressed, remarks=remarks)
+
+
+def _prescribers(submission: Submission, state: PatientState) -> Iterator[Recipient]:
+    """CDA participant `REF`."""
+    yield from _participants(submission, "REF")
+
+
+def _referring(submission: Submission, state: PatientState) -> Iterator[Recipient]:
+    """ROL `RP`, `RT`, `SUBS` and PV1-8, else CDA participant `REFB`."""
+    yield from tuple(_followers(state, _REFERRING)) or _participants(submission, "REFB")
+
+
+def _informed(submission: Submission, state: PatientState) -> Iterator[Recipient]:
+    """CDA informationRecipient other than the patient; the address that it shows is not used."""
+    for document in submission.documents:
+        for each in document.header.information_recipients:
+            if not is_patient(each):
+                yield replace(each, address="")
+
+
+_HOLDERS: Final = {
+    "medecin_traitant": _physicians,
+    "prescriber": _prescribers,
+    "referring": _referring,
+    "informed": _informed,
+}
 
 
 def citizen(submission: Submission, identity: IdentityStatus, profile: SenderProfile) -> Addressing:

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pfi.routing.exceptions import SITUATIONS, Predicate
+from pfi.routing.rulechecks import Census, RuleOrigin, default_tag_id
 from pfi.routing.rulefile import (
     FILE_KINDS,
     ExceptionRule,
@@ -21,8 +22,9 @@ from pfi.routing.rulefile import (
     TagRule,
     Vector,
 )
+from pfi.routing.site import SiteRules
 from pfi.routing.table import RowTest
-from pfi.standards.yaml import Fault, Mark, YamlFile, closest
+from pfi.standards.yaml import Fault, Mark, YamlFile
 
 _TABLE = "l1111-15.yaml"
 _EXCEPTIONS = "exceptions.yaml"
@@ -36,6 +38,8 @@ class LoadedVector:
     file: str
     mark: Mark
     vector: Vector
+    of_law: bool = False
+    """Written in the table or the exceptions: it proves the law, not what a site makes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,16 @@ class RuleBook:
     tests: tuple[LoadedVector, ...]
     by_type: Mapping[str, tuple[RowTest, ...]]
     checks: tuple[tuple[ExceptionRule, Predicate], ...]
+    site: SiteRules
+    directory: Mapping[str, str]
+    """Address book of the site: national identifier (RPPS without its `8`) to MSSanté address."""
+    rule_ids: Mapping[str, RuleOrigin]
+    """Every row, exception, tag rule and site rule by its name, with where it is written."""
+
+    @property
+    def law(self) -> "RuleBook":
+        """The table and the exceptions alone, without what the site adds."""
+        return replace(self, site=SiteRules.of(()), tags=(), directory={})
 
 
 def default_rules_dir() -> Path:
@@ -81,7 +95,16 @@ def load_rules(paths: Sequence[Path] = ()) -> RuleBook:
     Raises `ConfigurationError` telling, for every fault, its file, line and column, what is wrong and the closest known
     word.
     """
-    read = [_read(path) for path in paths]
+    return _join([YamlFile.read(path) for path in paths])
+
+
+def load_texts(files: Sequence[tuple[str, str]]) -> RuleBook:
+    """The same from (name, text) pairs: rules that are kept elsewhere than in files. `name` is told in errors."""
+    return _join([YamlFile(Path(name), text) for name, text in files])
+
+
+def _join(sources: Sequence[YamlFile]) -> RuleBook:
+    read = [(source, _content(source)) for source in sources]
     shipped_kinds: tuple[type[RuleFile], ...] = (TableFile, ExceptionsFile)
     for model, shipped in zip(shipped_kinds, default_rule_paths(), strict=True):
         found = [source for source, content in read if isinstance(content, model)]
@@ -89,14 +112,13 @@ def load_rules(paths: Sequence[Path] = ()) -> RuleBook:
             other = f"Autre : {found[0].path}."
             raise found[1].error(_INVALID, Fault(("kind",), "un seul fichier de ce genre est admis", other))
         if not found:
-            read.append(_read(shipped))
+            source = YamlFile.read(shipped)
+            read.append((source, _content(source)))
+    census = _checked(read)
     table = next(content for _, content in read if isinstance(content, TableFile))
     exceptions = next(content for _, content in read if isinstance(content, ExceptionsFile))
-    for source, content in read:
-        faults = [*_faults(content), *_vector_faults(content, table)]
-        if faults:
-            raise source.error(_INVALID, *faults)
     sites = [content for _, content in read if isinstance(content, SiteFile)]
+    tags = [tag for site in sites for tag in site.tags]
     return RuleBook(
         digest=_digest((table, exceptions, *sites)),
         files=tuple(str(source.path) for source, _ in read),
@@ -105,9 +127,11 @@ def load_rules(paths: Sequence[Path] = ()) -> RuleBook:
         genetics_types=table.constitutional_genetics_types,
         parameters=exceptions.parameters,
         exceptions=exceptions.exceptions,
-        tags=tuple(tag for site in sites for tag in site.tags),
+        tags=tuple(
+            tag.model_copy(update={"id": tag.id or default_tag_id(number)}) for number, tag in enumerate(tags, start=1)
+        ),
         tests=tuple(
-            LoadedVector(source.path.name, source.mark(("tests", index)), vector)
+            LoadedVector(source.path.name, source.mark(("tests", index)), vector, not isinstance(content, SiteFile))
             for source, content in read
             for index, vector in enumerate(content.tests)
         ),
@@ -117,11 +141,26 @@ def load_rules(paths: Sequence[Path] = ()) -> RuleBook:
             for code in row.types
         },
         checks=tuple((rule, SITUATIONS[rule.when]) for rule in exceptions.exceptions),
+        site=SiteRules.of(rule for site in sites for rule in site.rules),
+        directory=census.addresses,
+        rule_ids=census.rules,
     )
 
 
-def _read(path: Path) -> tuple[YamlFile, RuleFile]:
-    source = YamlFile.read(path)
+def _checked(read: Sequence[tuple[YamlFile, RuleFile]]) -> Census:
+    """Every rule and address by name. Raises ConfigurationError telling every fault of the first wrong file."""
+    census, faults = Census(), dict[int, list[Fault]]()
+    law_first = sorted(range(len(read)), key=lambda index: isinstance(read[index][1], SiteFile))
+    for index in law_first:
+        faults[index] = list(census.take(*read[index]))
+    for index, (source, content) in enumerate(read):
+        told = [*faults[index], *census.tests(content)]
+        if told:
+            raise source.error(_INVALID, *told)
+    return census
+
+
+def _content(source: YamlFile) -> RuleFile:
     if source.data is None:
         raise source.error(_INVALID, Fault((), "le fichier de règles est vide"))
     if not isinstance(source.data, dict):
@@ -131,45 +170,7 @@ def _read(path: Path) -> tuple[YamlFile, RuleFile]:
     if model is None:
         what = "la clé « kind » manque" if kind is None else f"« kind : {kind} » est inconnu"
         raise source.error(_INVALID, Fault(("kind",), what, f"Genres admis : {', '.join(FILE_KINDS)}."))
-    return source, source.validate(model, code=_INVALID)
-
-
-def _faults(content: RuleFile) -> Iterator[Fault]:
-    """What the models cannot see: one entry against another, names of situations."""
-    if isinstance(content, TableFile):
-        yield from _row_faults(content)
-    elif isinstance(content, ExceptionsFile):
-        yield from _exception_faults(content)
-
-
-def _row_faults(table: TableFile) -> Iterator[Fault]:
-    seen: set[str] = set()
-    for index, row in enumerate(table.rows):
-        if row.id in seen:
-            yield Fault(("rows", index, "id"), f"la ligne « {row.id} » existe déjà")
-        seen.add(row.id)
-        if row.from_ and row.until and row.until < row.from_:
-            yield Fault(("rows", index, "until"), "« until » précède « from »")
-
-
-def _exception_faults(content: ExceptionsFile) -> Iterator[Fault]:
-    seen: set[str] = set()
-    for index, rule in enumerate(content.exceptions):
-        place = ("exceptions", index, "when")
-        if rule.when not in SITUATIONS:
-            yield Fault(place, f"situation inconnue « {rule.when} »", closest(rule.when, SITUATIONS))
-        elif rule.when in seen:
-            yield Fault(place, f"la situation « {rule.when} » est déjà traitée plus haut")
-        seen.add(rule.when)
-
-
-def _vector_faults(content: RuleFile, table: TableFile) -> Iterator[Fault]:
-    known = [row.id for row in table.rows]
-    for index, vector in enumerate(content.tests):
-        for position, name in enumerate(vector.expect.rows or ()):
-            if name not in known:
-                place = ("tests", index, "expect", "rows", position)
-                yield Fault(place, f"ligne inconnue « {name} »", closest(name, known))
+    return source.validate(model, code=_INVALID)
 
 
 def _digest(contents: Sequence[RuleFile]) -> str:

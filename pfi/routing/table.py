@@ -70,3 +70,12 @@ def match(documents: Iterable[DocumentFacts], by_type: Mapping[str, tuple[RowTes
             elif all(getattr(facts, name) is Setting.UNKNOWN for name in failed):
                 undecided.setdefault(test.row.id, test.row)
     return Match(tuple(rows.values()), tuple(row for row in undecided.values() if row.id not in rows))
+
+
+def free_choice(documents: Iterable[DocumentFacts], by_type: Mapping[str, tuple[RowTest, ...]]) -> bool:
+    """True when the type of a rendition is one for which the patient chooses the professional (rows X*).
+
+    Whatever the setting and the date: a prescription whose setting is unknown must not reach a default pharmacy either
+    (CSP R. 4127-6).
+    """
+    return any(test.row.pro is Due.FREE_CHOICE for facts in documents for test in by_type.get(facts.type_code, ()))

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 from pfi.model.decision import Channel, Decision
 from pfi.routing.decide import appraise, decide
-from pfi.routing.rulefile import Vector
+from pfi.routing.rulefile import Expect, Given, Vector
 from pfi.routing.rules import RuleBook
 from pfi.routing.specimen import specimen
+from pfi.routing.table import Match
+from pfi.standards.hl7v2.timestamp import NATIONAL_ZONE
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One expectation that does not hold."""
+    """One expectation that does not hold. `what` begins with `then.N.` for the Nth further step of a test."""
 
     what: str
     expected: str
@@ -49,41 +51,71 @@ class VectorReport:
 
 
 def run(rules: RuleBook) -> VectorReport:
-    """Runs every test of every loaded file against the whole book."""
+    """Runs every test of every loaded file: those of site files against the whole book, those of the table and of the
+    exceptions against the law alone, which a site may well close further."""
+    law = rules.law
     return VectorReport(
         tuple(
-            VectorResult(test.file, test.mark.line, test.vector.name, tuple(_differences(test.vector, rules)))
+            VectorResult(
+                test.file,
+                test.mark.line,
+                test.vector.name,
+                tuple(_differences(test.vector, law if test.of_law else rules)),
+            )
             for test in rules.tests
         )
     )
 
 
 def _differences(vector: Vector, rules: RuleBook) -> Iterator[Difference]:
-    case, expect = specimen(vector.given), vector.expect
+    given = vector.given
+    yield from _step("", given, vector.expect, rules)
+    for number, step in enumerate(vector.then, start=1):
+        given = step.given.applied_to(given)
+        yield from _step(f"then.{number}.", given, step.expect, rules)
+
+
+def _step(prefix: str, given: Given, expect: Expect, rules: RuleBook) -> Iterator[Difference]:
+    case = specimen(given)
     match = appraise(case.submission, case.state, case.identity, rules, case.profile, case.now).match
-    decisions = {
-        decision.channel: decision
-        for decision in decide(case.submission, case.state, case.identity, rules, case.profile, case.now)
-    }
+    decisions = decide(
+        case.submission, case.state, case.identity, rules, case.profile, case.now, released=case.released
+    )
+    for what, expected, actual in _compared(expect, match, decisions):
+        if expected is not None and str(expected) != str(actual):
+            yield Difference(f"{prefix}{what}", str(expected), str(actual))
+
+
+def _compared(
+    expect: Expect, match: Match, decisions: tuple[Decision, ...]
+) -> Iterator[tuple[str, object | None, object]]:
+    """What is compared, what is expected (`None` = anything), what came out."""
     if expect.rows is not None:
-        yield from _compare("rows", " ".join(expect.rows), " ".join(row.id for row in match.rows))
-    if expect.deadline is not None:
-        yield from _compare("deadline", expect.deadline, next((row.deadline for row in match.rows if row.deadline), ""))
-    for channel in Channel:
-        key, decision = channel.lower(), decisions[channel]
-        for what, expected, actual in (
-            (key, getattr(expect, key), match.due(channel)),
-            (f"plan.{key}", getattr(expect.plan, key), decision.action),
-            (f"codes.{key}", getattr(expect.codes, key), decision.code),
-            (f"gaps.{key}", getattr(expect.gaps, key), _gap(decision)),
-        ):
-            if expected is not None:
-                yield from _compare(what, str(expected), str(actual))
+        yield "rows", " ".join(expect.rows), " ".join(row.id for row in match.rows)
+    yield "deadline", expect.deadline, next((row.deadline for row in match.rows if row.deadline), "")
+    named = {reason.rule for decision in decisions for reason in decision.because}
+    for name in expect.because or ():
+        yield "because", name, name if name in named else ""
+    for name in expect.not_because or ():
+        yield "not_because", "", name if name in named else ""
+    for decision in decisions:
+        key = decision.channel.lower()
+        yield key, getattr(expect, key), match.due(decision.channel)
+        yield f"plan.{key}", getattr(expect.plan, key), decision.action
+        yield f"codes.{key}", getattr(expect.codes, key), decision.code
+        yield f"gaps.{key}", getattr(expect.gaps, key), _gap(decision)
+        yield f"until.{key}", getattr(expect.until, key), decision.until or ""
+        yield f"priority.{key}", getattr(expect.priority, key), decision.priority
+        yield f"not_before.{key}", getattr(expect.not_before, key), _opening(decision)
+        if decision.channel is not Channel.DMP:
+            yield f"recipients.{key}", getattr(expect.recipients, key), len(decision.recipients)
+            yield f"mailbox.{key}", getattr(expect.mailbox, key), decision.mailbox
 
 
-def _compare(what: str, expected: str, actual: str | None) -> Iterator[Difference]:
-    if expected != actual:
-        yield Difference(what, expected, actual or "")
+def _opening(decision: Decision) -> str:
+    if decision.not_before is None:
+        return ""
+    return f"{decision.not_before.astimezone(NATIONAL_ZONE):%Y-%m-%d %H:%M}"
 
 
 def _gap(decision: Decision) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from pfi.model.decision import Channel
+from pfi.model.decision import Channel, Priority
 from pfi.model.delivery import DeliveryIds, Outcome
 from pfi.model.parties import Recipient
 from pfi.model.submission import Request
@@ -46,6 +46,7 @@ class Work:
     text: str
     partial_code: str
     uncertain: bool
+    mailbox: str
     received_at: datetime
     listener: str
     sender: str
@@ -59,6 +60,22 @@ class Runnable:
     id: uuid.UUID
     destination: str
     attempts: int
+    priority: Priority = Priority.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A delivery that a message already has, as it is when it is decided again."""
+
+    id: uuid.UUID
+    channel: Channel
+    state: DeliveryState
+    lineage: str
+    code: str
+    until: str
+    released: bool
+    attempts: int
+    uncertain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +204,54 @@ async def forgotten(connection: Connection, before: datetime) -> tuple[Runnable,
     return _runnables(await connection.fetch(_SQL["forgotten"], before))
 
 
-async def release_held(
-    connection: Connection, delivery_id: uuid.UUID, destination: str, now: datetime
-) -> tuple[bool, Runnable | None]:
-    """Whether the delivery was held, and the job to make unless it must wait for its turn in its lineage."""
-    row = await connection.fetchrow(_SQL["release_held"], delivery_id, now, destination)
-    if row is None:
-        return False, None
-    return True, _runnable(row) if row["state"] == DeliveryState.QUEUED else None
+async def undecided(connection: Connection, delivery_id: uuid.UUID) -> int | None:
+    """The message of a queued delivery that must be decided again before it is tried; `None` when it need not be."""
+    message: int | None = await connection.fetchval(_SQL["undecided"], delivery_id)
+    return message
+
+
+async def unsure(connection: Connection, message_id: int) -> bool:
+    """Whether something was told of a message's patient since its decisions."""
+    told: bool = await connection.fetchval(_SQL["unsure"], message_id)
+    return told
+
+
+async def let_go(
+    connection: Connection, delivery_id: uuid.UUID, new: NewDelivery, now: datetime, *, by_operator: bool
+) -> Runnable | None:
+    """Lets a held delivery go as it is decided now; the job to make, unless it must wait for its turn."""
+    row = await connection.fetchrow(
+        _SQL["let_go"],
+        delivery_id,
+        now,
+        new.destination,
+        new.delivery.qualified,
+        values.dump_recipients(new.delivery.recipients),
+        new.priority,
+        new.delivery.mailbox,
+        new.not_before,
+        by_operator,
+    )
+    return _runnable(row) if row is not None and row["state"] == DeliveryState.QUEUED else None
+
+
+async def hold(connection: Connection, delivery_id: uuid.UUID, new: NewDelivery) -> bool:
+    """Holds what nobody works on."""
+    row = await connection.fetchrow(_SQL["hold"], delivery_id, new.hold_until, new.code, new.text, new.until)
+    return row is not None
+
+
+async def confirm(
+    connection: Connection, delivery_id: uuid.UUID, qualified: bool, recipients: tuple[Recipient, ...]
+) -> Runnable | None:
+    """What is to be sent still is, to these recipients; the job to make when it is queued."""
+    row = await connection.fetchrow(_SQL["confirm"], delivery_id, qualified, values.dump_recipients(recipients))
+    return _runnable(row) if row is not None and row["state"] == DeliveryState.QUEUED else None
+
+
+async def recheck(connection: Connection, delivery_id: uuid.UUID) -> None:
+    """What is in flight can no longer be stopped; should it come back, it is decided again before any other try."""
+    await connection.execute(_SQL["recheck"], delivery_id)
 
 
 async def close(
@@ -203,12 +260,26 @@ async def close(
     state: DeliveryState,
     now: datetime,
     leaving: Iterable[DeliveryState],
+    *,
+    code: str | None = None,
+    text: str | None = None,
 ) -> tuple[bool, tuple[Runnable, ...]]:
     """Ends a delivery that no process works on; returns whether it did, and the successors that may go now."""
-    row = await connection.fetchrow(_SQL["close"], delivery_id, state, now, list(leaving))
+    row = await connection.fetchrow(_SQL["close"], delivery_id, state, now, list(leaving), code, text)
     if row is None:
         return False, ()
     return True, await release_successors(connection, [(row["lineage"], row["channel"])], now)
+
+
+async def held(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """Held deliveries, the first to expire first."""
+    return [dict(row) for row in await connection.fetch(_SQL["held"], limit)]
+
+
+async def find(connection: Connection, prefix: str) -> uuid.UUID | None:
+    """The one unfinished delivery whose identifier begins so; `None` when there is none, or several."""
+    rows = await connection.fetch(_SQL["find"], prefix)
+    return rows[0]["id"] if len(rows) == 1 else None
 
 
 async def expired(connection: Connection, now: datetime) -> tuple[uuid.UUID, ...]:
@@ -233,10 +304,22 @@ async def add(connection: Connection, message_id: int, new: Sequence[NewDelivery
     return tuple(_runnable(row) for row in rows if row["state"] == DeliveryState.QUEUED)
 
 
-async def of_message(connection: Connection, message_id: int) -> dict[Channel, tuple[uuid.UUID, DeliveryState]]:
-    """The deliveries of a message, by channel."""
+async def of_message(connection: Connection, message_id: int) -> dict[Channel, Existing]:
+    """The deliveries of a message, by channel, locked until the end of the transaction with their lineages."""
+    rows = await connection.fetch(_SQL["lineages_of_message"], message_id)
+    await lineages.lock(connection, [row["lineage"] for row in rows])
     return {
-        Channel(row["channel"]): (row["id"], DeliveryState(row["state"]))
+        Channel(row["channel"]): Existing(
+            row["id"],
+            Channel(row["channel"]),
+            DeliveryState(row["state"]),
+            row["lineage"],
+            row["code"],
+            row["until"],
+            row["released"],
+            row["attempts"],
+            row["uncertain"],
+        )
         for row in await connection.fetch(_SQL["of_message"], message_id)
     }
 
@@ -294,6 +377,7 @@ def _work(row: asyncpg.Record) -> Work:
         text=row["text"],
         partial_code=row["partial_code"],
         uncertain=row["uncertain"],
+        mailbox=row["mailbox"],
         received_at=row["received_at"],
         listener=row["listener"],
         sender=row["sender"],
@@ -340,7 +424,7 @@ def _result_row(ended: EndedAttempt, result: RecipientRow) -> dict[str, Any]:
 
 
 def _runnable(row: asyncpg.Record) -> Runnable:
-    return Runnable(row["id"], row["destination"], row["attempts"])
+    return Runnable(row["id"], row["destination"], row["attempts"], Priority(row["priority"]))
 
 
 def _runnables(rows: Iterable[asyncpg.Record]) -> tuple[Runnable, ...]:

@@ -1,10 +1,11 @@
 """The journal as rows: what `pfi.engine.journal` shows."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pfi.model.decision import Decision
+from pfi.model.decision import Action, Channel, Decision
 from pfi.model.finding import Finding
 from pfi.store import sql
 from pfi.store.database import Connection
@@ -39,9 +40,31 @@ async def message(connection: Connection, message_id: int) -> Row | None:
     return dict(row) if row else None
 
 
+@dataclass(frozen=True, slots=True)
+class LastDecision:
+    """The newest decision on one channel. `cured_by`: the event after which it is to be taken again, or empty."""
+
+    action: Action
+    code: str
+    cured_by: str
+
+
+async def last_decisions(connection: Connection, message_id: int) -> dict[Channel, LastDecision]:
+    """The newest decision on each channel of a message."""
+    return {
+        Channel(row["channel"]): LastDecision(Action(row["action"]), row["code"], row["until"])
+        for row in await connection.fetch(_SQL["last_decisions"], message_id)
+    }
+
+
 async def part(connection: Connection, name: str, message_id: int) -> tuple[Row, ...]:
     """One of `PARTS` of a message."""
     return tuple(dict(row) for row in await connection.fetch(_SQL[name], message_id))
+
+
+async def requests(connection: Connection, since: datetime, after: int, limit: int) -> list[Row]:
+    """`id`, `received_at` and `listener` of accepted requests received since a moment, ids above `after`, in order."""
+    return [dict(row) for row in await connection.fetch(_SQL["requests"], since, after, limit)]
 
 
 async def engine_events(connection: Connection, limit: int) -> tuple[Row, ...]:

@@ -2,13 +2,14 @@
 
 import base64
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from pfi.model.acknowledgment import BusinessAck
-from pfi.model.decision import Decision
+from pfi.model.decision import Decision, Priority
 from pfi.model.delivery import Delivery
 from pfi.model.document import Document
 from pfi.model.finding import Finding
@@ -16,6 +17,7 @@ from pfi.model.patient import PatientState
 from pfi.model.submission import Request
 from pfi.store import lineages, sql, values
 from pfi.store.database import Connection
+from pfi.store.patients import Keys
 from pfi.store.states import AckState, DeliveryState
 from pfi.store.values import clean
 
@@ -62,6 +64,9 @@ class NewDelivery:
     hold_until: datetime | None = None
     code: str = ""
     text: str = ""
+    until: str = ""
+    priority: Priority = Priority.NORMAL
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,21 @@ class NewAck:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownPatient:
+    """A record of a patient, and the keys that it answers to.
+
+    `state` is `None` when no ADT message has told anything of it; `anchor`: what is known of an INS without local
+    identifier.
+    """
+
+    id: uuid.UUID
+    version: int
+    anchor: bool
+    keys: frozenset[bytes]
+    state: PatientState | None
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the store knows before a message is concluded."""
 
@@ -109,8 +129,26 @@ class Known:
     same_message_ack: bytes | None
     same_control_id: bool
     """The same peer and MSH-10 were accepted with another body."""
-    state: PatientState | None
-    """Newest state found under one of the patient's keys."""
+    records: tuple[KnownPatient, ...]
+    """Everything that answers to one of the patient's keys."""
+    keys: Keys
+
+    @property
+    def complete(self) -> bool:
+        """Whether every key has its record, and every INS its anchor: nothing has to be created."""
+        answered = {key for each in self.records for key in each.keys if each.anchor or key in self.keys.local}
+        return answered.issuperset(self.keys.every)
+
+    @property
+    def states(self) -> tuple[PatientState, ...]:
+        """What ADT has told: of the local identity when it has told anything of it, else of the INS."""
+        told = [record for record in self.records if record.state is not None]
+        chosen = [record for record in told if record.keys.intersection(self.keys.local)] or told
+        return tuple(record.state for record in chosen if record.state is not None)
+
+    @property
+    def versions(self) -> dict[uuid.UUID, int]:
+        return {record.id: record.version for record in self.records}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +157,24 @@ class Accepted:
     states: dict[uuid.UUID, DeliveryState]
 
 
-async def look_up(
-    connection: Connection, sender_key: str, control_id: str, digest: bytes, patient_keys: Sequence[bytes]
-) -> Known:
-    (row,) = await connection.fetch(_SQL["look_up"], clean(sender_key), clean(control_id), digest, patient_keys)
-    states = [values.load_state(state) for state in row["states"] or ()]
-    # Several records may answer to the keys of one patient (INS, IPP): the newest statement wins.
-    states.sort(key=lambda state: state.last_event_at.timestamp() if state.last_event_at else 0.0, reverse=True)
+async def look_up(connection: Connection, sender_key: str, control_id: str, digest: bytes, keys: Keys) -> Known:
+    (row,) = await connection.fetch(_SQL["look_up"], clean(sender_key), clean(control_id), digest, keys.every)
     same = row["same_message"]
     return Known(
         same_message=same["id"] if same else None,
         same_message_ack=base64.b64decode(same["ack"]) if same and same["ack"] else None,
         same_control_id=row["same_control_id"],
-        state=states[0] if states else None,
+        records=tuple(
+            KnownPatient(
+                uuid.UUID(each["id"]),
+                each["version"],
+                each["anchor"],
+                frozenset(bytes.fromhex(key) for key in each["keys"]),
+                values.load_state(each["state"]) if each["state"] is not None else None,
+            )
+            for each in row["records"] or ()
+        ),
+        keys=keys,
     )
 
 
@@ -145,8 +188,12 @@ async def accept(
     decisions: Iterable[Decision] = (),
     deliveries: Sequence[NewDelivery] = (),
     acks: Iterable[NewAck] = (),
+    dependence: Mapping[uuid.UUID, int] = MappingProxyType({}),
 ) -> Accepted | None:
-    """Stores everything in one statement; `None` when the same message was accepted before."""
+    """Stores everything in one statement; `None` when the same message was accepted before.
+
+    `dependence`: records of the patient, with the versions that the decisions took into account.
+    """
     await lineages.lock(connection, [each.lineage for each in deliveries])
     row = await connection.fetchrow(
         _SQL["accept"],
@@ -172,6 +219,8 @@ async def accept(
         sorted({clean(each.lineage) for each in deliveries}),
         worker,
         [ack.row() for ack in acks],
+        list(dependence),
+        list(dependence.values()),
     )
     if row is None:
         return None
@@ -264,6 +313,7 @@ def decision_rows(decisions: Iterable[Decision]) -> list[dict[str, Any]]:
             "gap": decision.gap,
             "legal_gap": decision.legal_gap,
             "rules_digest": decision.rules_digest,
+            "until": decision.until or "",
         }
         for position, decision in enumerate(decisions)
     ]
@@ -302,5 +352,9 @@ def delivery_row(new: NewDelivery) -> dict[str, Any]:
         "hold_until": new.hold_until,
         "code": new.code,
         "text": new.text,
+        "until": new.until,
+        "priority": new.priority,
+        "mailbox": delivery.mailbox,
+        "not_before": new.not_before,
         "state": new.state,
     }

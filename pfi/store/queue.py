@@ -12,9 +12,15 @@ from datetime import timedelta
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.queries import Queries
 
+from pfi.model.decision import Priority
 from pfi.store.acks import RunnableAck
 from pfi.store.database import Connection
 from pfi.store.deliveries import Runnable
+
+REASSESSMENT = "reassess"
+"""Entrypoint of the jobs that decide again the documents of a patient of whom something was told."""
+
+_PRIORITIES = {Priority.HIGH: 1, Priority.NORMAL: 0, Priority.LOW: -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +31,23 @@ class Job:
     subject: uuid.UUID
     key: str
     delay: timedelta = timedelta(0)
+    priority: int = 0
 
     @classmethod
-    def deliver(cls, runnable: Runnable, delay: timedelta = timedelta(0)) -> "Job":
+    def deliver(cls, runnable: Runnable, delay: timedelta = timedelta(0), again: str = "") -> "Job":
+        """`again` names a decision that makes the next attempt due at another moment than the job it has."""
         return cls(
             delivery_entrypoint(runnable.destination),
             runnable.id,
-            f"delivery:{runnable.id}:{runnable.attempts}",
+            f"delivery:{runnable.id}:{runnable.attempts}" + (f":{again}" if again else ""),
             delay,
+            _PRIORITIES[runnable.priority],
         )
+
+    @classmethod
+    def reassess(cls, patient: uuid.UUID, version: str) -> "Job":
+        """One job for one change of what is known of a patient; `version` names the change."""
+        return cls(REASSESSMENT, patient, f"patient:{patient}:{version}")
 
     @classmethod
     def report(cls, runnable: RunnableAck, delay: timedelta = timedelta(0)) -> "Job":
@@ -57,7 +71,7 @@ async def enqueue(connection: Connection, jobs: Sequence[Job]) -> None:
     await queue.enqueue(
         [job.entrypoint for job in jobs],
         [job.subject.bytes for job in jobs],
-        [0] * len(jobs),
+        [job.priority for job in jobs],
         [job.delay for job in jobs],
         [job.key for job in jobs],
         on_conflict="skip",

@@ -41,8 +41,8 @@ OPEN = frozenset(
 """Not finished: keeps the later ones of its lineage waiting."""
 
 MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
-    DeliveryState.WAITING: frozenset({DeliveryState.QUEUED, DeliveryState.CANCELLED}),
-    DeliveryState.QUEUED: frozenset({DeliveryState.IN_FLIGHT, DeliveryState.CANCELLED}),
+    DeliveryState.WAITING: frozenset({DeliveryState.QUEUED, DeliveryState.HELD, DeliveryState.CANCELLED}),
+    DeliveryState.QUEUED: frozenset({DeliveryState.IN_FLIGHT, DeliveryState.HELD, DeliveryState.CANCELLED}),
     DeliveryState.IN_FLIGHT: frozenset(
         {
             DeliveryState.QUEUED,

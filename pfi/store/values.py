@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter
 
+from pfi.model.adt import PatientEvent
 from pfi.model.decision import Reason
 from pfi.model.delivery import DeliveryIds
 from pfi.model.parties import Recipient
@@ -14,6 +15,7 @@ _RECIPIENTS = TypeAdapter(tuple[Recipient, ...])
 _BECAUSE = TypeAdapter(tuple[Reason, ...])
 _IDS = TypeAdapter(DeliveryIds)
 _STATE = TypeAdapter(PatientState)
+_EVENT = TypeAdapter(PatientEvent)
 
 
 def dump_recipients(recipients: tuple[Recipient, ...]) -> Any:
@@ -46,6 +48,14 @@ def dump_state(state: PatientState) -> Any:
 
 def load_state(value: Any) -> PatientState:
     return _STATE.validate_json(orjson.dumps(value))
+
+
+def dump_event(event: PatientEvent) -> Any:
+    return _EVENT.dump_python(event, mode="json")
+
+
+def load_event(value: Any) -> PatientEvent:
+    return _EVENT.validate_json(orjson.dumps(value))
 
 
 def clean(text: str) -> str:

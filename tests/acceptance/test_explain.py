@@ -67,7 +67,9 @@ def test_each_sample_gets_the_answer_that_the_catalogue_promises(sample: Sample)
 @pytest.mark.parametrize("sample", EVERY_SAMPLE)
 def test_the_object_has_its_promised_shape(sample: Sample) -> None:
     explained = explain_sample(sample.file.removesuffix(".hl7"))
-    assert list(explained) == ["ack", "documents", "decisions", "findings"]
+    assert list(explained) == ["ack", "documents", "decisions", "findings", "rules"]
+    assert re.fullmatch(r"[0-9a-f]{64}", explained["rules"]["digest"])
+    assert [Path(name).name for name in explained["rules"]["files"]] == ["l1111-15.yaml", "exceptions.yaml"]
     assert set(explained["ack"]) == {"code", "errors"}
     assert explained["ack"]["code"] in ("AA", "AE", None)
     for error in explained["ack"]["errors"]:

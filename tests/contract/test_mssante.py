@@ -400,6 +400,21 @@ async def test_a_mailbox_that_may_not_send_stops_the_destination(files: Files) -
     assert outcome.stop_destination
 
 
+async def test_a_further_mailbox_is_the_sender_of_the_envelope(files: Files) -> None:
+    async with operator(files, mailboxes={"labo": "labo@ch-exemple.mssante.fr"}) as (connector, server):
+        outcome = await connector.send(delivery(mailbox="labo"))
+    assert outcome.kind is OutcomeKind.DELIVERED
+    assert server.said("MAIL")[0].startswith("MAIL FROM:<labo@ch-exemple.mssante.fr> ")
+
+
+async def test_a_further_mailbox_that_may_not_send_does_not_stop_the_others(files: Files) -> None:
+    script = Script(replies={"MAIL": "553 5.7.1 Sender rejected"})
+    async with operator(files, script, mailboxes={"labo": "labo@ch-exemple.mssante.fr"}) as (connector, _server):
+        outcome = await connector.send(delivery(mailbox="labo"))
+    assert (outcome.kind, outcome.stop_destination) == (OutcomeKind.NOT_DELIVERED, False)
+    assert "« mailboxes »" in outcome.text
+
+
 @pytest.mark.parametrize(
     ("sasl", "expected"),
     [

@@ -45,8 +45,9 @@ def write_ack(header: MessageHeader, ack: TechnicalAck, *, control_id: str, now:
         answer_header(header, ("ACK", header.trigger_event, "ACK"), version=version, control_id=control_id, now=now),
         segment("MSA", {1: ack.code.value, 2: escape(header.control_id)}),
     ]
-    if ack.code is not AckCode.AA:
-        segments.extend(_error(error) for error in ack.errors)
+    # An acceptance carries hints only: an error beside AA would contradict it.
+    accepted = ack.code is AckCode.AA
+    segments.extend(_error(error) for error in ack.errors if not accepted or error.severity != "E")
     return message(segments, header.charset)
 
 
@@ -58,7 +59,7 @@ def _error(error: AckError) -> str:
         {
             2: components(*error.location.split("^")) if _LOCATION.fullmatch(error.location) else "",
             3: components(error.err3, MESSAGE_ERRORS.get(error.err3, ""), "messageErrorCondition"),
-            4: "E",
+            4: error.severity,
             5: components(error.err5, label, "applicationErrorCode") if application else "",
             8: escape(error.text[:_LONGEST_TEXT]),
         },
@@ -81,7 +82,8 @@ def read_ack(raw: bytes) -> AckReading:
 
 def _read_errors(reply: Message, msa: Segment) -> tuple[AckError, ...]:
     errors = tuple(
-        AckError(err.component(3), err.first(2).text, err.component(5), err.text(8)) for err in reply.all("ERR")
+        AckError(err.component(3), err.first(2).text, err.component(5), err.text(8), err.component(4) or "E")
+        for err in reply.all("ERR")
     )
     if errors or not msa.text(3):
         return errors

@@ -1,31 +1,103 @@
 """Which combinations of flags may be acted on (hl7v2 digest §2.2, obligations digest §6.2).
 
-The rows of the volet are data (`flag_matrix.toml`). Read literally they refuse official samples and cases that the law
-requires, so that the default only refuses what contradicts a stated prohibition.
+Invariants and rows of the volet are data (`flag_matrix.toml`). Read literally the rows refuse official samples and
+cases that the law requires, so that the default only refuses what contradicts a stated prohibition.
 """
 
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 from pfi.model.profile import Matrix, Mode, SenderProfile
 from pfi.model.submission import Orders
 from pfi.standards.hl7v2.deviations import Deviations
-from pfi.standards.hl7v2.orders import DESTINATIONS, Flag, FlagReading, value_of
+from pfi.standards.hl7v2.orders import Flag, FlagReading, value_of
 
 _RULE: Final = "hl7v2 digest §2.2"
+_INCOHERENT: Final = "207"
 _OTHER_ERROR: Final = "906"
 
 _Row = dict[Flag, bool]
 
 
+class Outcome(StrEnum):
+    """What becomes of a message whose flags break an invariant."""
+
+    REFUSE = "refuse"
+    MASKED_PS_BLOCKS_PRO = "masked_ps_blocks_pro"
+    """Refused while the sender's switch of that name is on, else reported."""
+    STRICT_MATRIX = "strict_matrix"
+    """Refused under the strict matrix, else reported."""
+    STRICT_MODE = "strict_mode"
+    """Refused in strict mode, else reported: only the DMP is lost, and routing says so."""
+    ELSEWHERE = "elsewhere"
+    """Depends on more than flags: another check, or an exception, closes the channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A combination that may not be acted on. `matrices` are the versions that check it; `where` is the flag that an
+    error points to; `by` names what closes the channel when flags alone do not tell."""
+
+    id: str
+    when: Mapping[Flag, bool]
+    matrices: frozenset[Matrix]
+    outcome: Outcome
+    text: str
+    rule: str
+    code: str = ""
+    where: Flag = Flag.DESTDMP
+    by: str = ""
+
+    def broken_by(self, orders: Orders) -> bool:
+        """True when the flags combine so; one that was not given counts as N."""
+        return all(value_of(orders, flag) is value for flag, value in self.when.items())
+
+    def refuses(self, profile: SenderProfile) -> bool:
+        """Whether a message that breaks it is refused, or only reported."""
+        return {
+            Outcome.REFUSE: True,
+            Outcome.MASKED_PS_BLOCKS_PRO: profile.masked_ps_blocks_pro,
+            Outcome.STRICT_MATRIX: profile.effective_matrix is Matrix.STRICT,
+            Outcome.STRICT_MODE: profile.mode is Mode.STRICT,
+            Outcome.ELSEWHERE: False,
+        }[self.outcome]
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("flag_matrix.toml").read_text("utf-8"))
+
+
+def _combination(values: Mapping[str, str]) -> _Row:
+    return {Flag(name): value == "Y" for name, value in values.items() if value != "*"}
+
+
+@cache
+def invariants() -> tuple[Invariant, ...]:
+    """The invariants, in the order in which they are reported."""
+    return tuple(
+        Invariant(
+            **{
+                **entry,
+                "when": _combination(entry["when"]),
+                "matrices": frozenset(Matrix(version) for version in entry["matrices"]),
+                "outcome": Outcome(entry["outcome"]),
+                "where": Flag(entry.get("where", Flag.DESTDMP)),
+            }
+        )
+        for entry in _tables()["invariants"]
+    )
+
+
 @cache
 def rows(version: Matrix) -> tuple[_Row, ...]:
     """The published rows of a version: the flags that each constrains. `TOLERANT` has none."""
-    tables = tomllib.loads(files(__package__).joinpath("flag_matrix.toml").read_text("utf-8"))
-    published = tables.get(version.value, {"rows": []})["rows"]
-    return tuple({Flag(name): value == "Y" for name, value in row.items() if value != "*"} for row in published)
+    return tuple(_combination(row) for row in _tables().get(version.value, {"rows": []})["rows"])
 
 
 def is_listed(version: Matrix, orders: Orders) -> bool:
@@ -34,50 +106,28 @@ def is_listed(version: Matrix, orders: Orders) -> bool:
 
 
 def check_combination(reading: FlagReading, profile: SenderProfile, deviations: Deviations) -> None:
-    """Refuses or reports the combination of flags of one message."""
-    orders = reading.orders
-    if not orders.given:
+    """Refuses or reports the combination of flags of one message; a sender without flags combines nothing."""
+    if not reading.orders.given:
         return
-    ordered = [flag for flag in DESTINATIONS if value_of(orders, flag)]
-    if not ordered:
-        report = deviations.refuse if profile.effective_matrix is Matrix.STRICT else deviations.warn
-        report(
-            "NOTHING_TO_DO",
-            reading.places.get(Flag.DESTDMP, "OBX^1"),
-            "Les trois indicateurs de destination valent N : il n'y a rien à transmettre.",
-            err3="207",
-            err5=_OTHER_ERROR,
-            rule=_RULE,
-        )
-    if profile.effective_matrix is Matrix.TOLERANT:
-        _check_prohibitions(reading, profile, deviations)
-    if Flag.DESTMSSANTEPS in ordered or Flag.DESTMSSANTEPAT in ordered:
+    for invariant in invariants():
+        if profile.effective_matrix in invariant.matrices and invariant.broken_by(reading.orders):
+            _report(invariant, reading, profile, deviations)
+    if reading.orders.dest_mss_ps or reading.orders.dest_mss_pat:
         _check_rows(reading, profile, deviations)
-    if Flag.DESTDMP in ordered:
-        _check_dmp(reading, profile, deviations)
 
 
-def _check_prohibitions(reading: FlagReading, profile: SenderProfile, deviations: Deviations) -> None:
-    orders = reading.orders
-    if orders.invisible_patient and orders.dest_mss_pat:
-        deviations.refuse(
-            "FLAGS_INCONSISTENT",
-            reading.places[Flag.DESTMSSANTEPAT],
-            "INVISIBLE_PATIENT = Y interdit l'envoi au patient (DESTMSSANTEPAT = Y).",
-            "207",
-            _RULE,
-            _OTHER_ERROR,
-        )
-    if orders.masque_ps and orders.dest_mss_ps:
-        report = deviations.refuse if profile.masked_ps_blocks_pro else deviations.warn
-        report(
-            "FLAGS_INCONSISTENT",
-            reading.places[Flag.DESTMSSANTEPS],
-            "MASQUE_PS = Y interdit l'envoi aux professionnels (DESTMSSANTEPS = Y).",
-            err3="207",
-            err5=_OTHER_ERROR,
-            rule=_RULE,
-        )
+def _report(invariant: Invariant, reading: FlagReading, profile: SenderProfile, deviations: Deviations) -> None:
+    if invariant.outcome is Outcome.ELSEWHERE:
+        return
+    report = deviations.refuse if invariant.refuses(profile) else deviations.warn
+    report(
+        invariant.code,
+        reading.places.get(invariant.where, "OBX^1"),
+        invariant.text,
+        err3=_INCOHERENT,
+        err5=_OTHER_ERROR,
+        rule=invariant.rule,
+    )
 
 
 def _check_rows(reading: FlagReading, profile: SenderProfile, deviations: Deviations) -> None:
@@ -98,36 +148,9 @@ def _check_rows(reading: FlagReading, profile: SenderProfile, deviations: Deviat
             "FLAGS_INCONSISTENT",
             reading.places.get(flag, "OBX^1"),
             f"La combinaison d'indicateurs n'est pas admise par le volet : {_spelled(reading.orders)}.",
-            "207",
+            _INCOHERENT,
             _RULE,
             _OTHER_ERROR,
-        )
-
-
-def _check_dmp(reading: FlagReading, profile: SenderProfile, deviations: Deviations) -> None:
-    """Combinations that the DMP itself refuses. In tolerant mode only its channel is lost, and routing says so."""
-    orders = reading.orders
-    report = deviations.refuse if profile.mode is Mode.STRICT else deviations.warn
-    where = reading.places.get(Flag.DESTDMP, "OBX^1")
-    if orders.connexion_secrete and not orders.invisible_rep_legaux:
-        report(
-            "DMP_SECRET_VISIBLE",
-            where,
-            "Le DMP refuse une connexion secrète (CONNEXION_SECRETE = Y) sur un document visible par les "
-            "représentants légaux (INVISIBLE_REP_LEGAUX = N).",
-            err3="207",
-            err5=_OTHER_ERROR,
-            rule="obligations digest §6.2",
-        )
-    if orders.masque_ps and orders.invisible_patient:
-        report(
-            "DMP_HIDDEN_FROM_ALL",
-            where,
-            "Le DMP refuse un document masqué à la fois aux professionnels (MASQUE_PS = Y) et au patient "
-            "(INVISIBLE_PATIENT = Y).",
-            err3="207",
-            err5=_OTHER_ERROR,
-            rule="obligations digest §6.2",
         )
 
 

@@ -95,8 +95,9 @@ def is_metadata(obx: Segment) -> bool:
 def read_orders(message: Message, coded_type: str, deviations: Deviations) -> FlagReading:
     """Reads the flags. `coded_type` is the OBX-2 that the version wants (`CE`, `CWE`).
 
-    When at least one destination flag is there, the others count as N when missing (tolerant) or refuse the message
-    (strict). Without any destination flag the sender is a legacy one: what it does not say stays `None`.
+    A missing flag orders and hides nothing (tolerant), or refuses the message (strict); it stays `None`, because
+    nothing may be presumed of the documents of minors and of sensitive care (obligations digest §5). Missing
+    acknowledgment flags count as N in both modes. Without any destination flag the sender is a legacy one.
     """
     values: dict[Flag, bool] = {}
     places: dict[Flag, str] = {}
@@ -206,8 +207,8 @@ def _complete(values: dict[Flag, bool], stated: set[Flag], deviations: Deviation
     for flag in Flag:
         if flag in stated:
             continue
-        values[flag] = False
-        if flag not in _OPTIONAL:
-            deviations.deviate(
-                "FLAG_MISSING", "OBX^1", f"L'indicateur {flag} est absent : il est lu comme N.", "101", _RULE
-            )
+        if flag in _OPTIONAL:
+            values[flag] = False
+        else:
+            text = f"L'indicateur {flag} est absent : il n'est pas tenu pour dit, et vaut N par défaut."
+            deviations.deviate("FLAG_MISSING", "OBX^1", text, "101", _RULE)

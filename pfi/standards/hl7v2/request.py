@@ -12,6 +12,7 @@ from pfi.model.profile import SenderProfile
 from pfi.model.submission import DocumentRequest, MessageHeader, Request
 from pfi.standards.hl7v2.deviations import Deviations
 from pfi.standards.hl7v2.documents import DocumentsReading, document_segments, read_code, read_documents
+from pfi.standards.hl7v2.establishment import read_establishment
 from pfi.standards.hl7v2.header import (
     MessageType,
     check_envelope,
@@ -105,6 +106,7 @@ def _read_body(
         body_patient=bodies.patient,
         announced_id=announced.document_id,
         announced_parent=announced.parent,
+        establishment=read_establishment(message),
     )
 
 

@@ -5,7 +5,8 @@ CREATE TABLE rule_sets (
     files     json NOT NULL,
     stored_at timestamptz NOT NULL
 );
-COMMENT ON COLUMN rule_sets.files IS 'name and text of each file, in the order given';
+COMMENT ON COLUMN rule_sets.digest IS 'identifies what decides, as decisions.rules_digest names it';
+COMMENT ON COLUMN rule_sets.files IS 'name and text of every file, those shipped with the PFI included';
 
 CREATE TABLE rule_activations (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -15,4 +16,5 @@ CREATE TABLE rule_activations (
     host   text NOT NULL,
     reason text NOT NULL
 );
-COMMENT ON TABLE rule_activations IS 'the newest row says which rules are in force';
+COMMENT ON TABLE rule_activations IS 'the newest row says which rules are in force; rows are never changed';
+COMMENT ON COLUMN rule_activations.author IS 'account of the operating system that gave the command';

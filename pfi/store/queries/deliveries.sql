@@ -1,15 +1,32 @@
 -- name: claim
--- $1 delivery, $2 worker, $3 now. No row when somebody else has it, or when it is finished.
+-- $1 delivery, $2 worker, $3 now. No row when somebody else has it, when it is finished, or when something was told of
+-- the patient since it was decided (what may have left is resolved all the same).
 WITH claimed AS (
     UPDATE deliveries
        SET claimed_as = state, state = 'in_flight', owner = $2, fence = fence + 1, claimed_at = $3
-     WHERE id = $1 AND state IN ('queued', 'unknown')
+     WHERE id = $1
+       AND (state = 'unknown'
+            OR state = 'queued' AND NOT recheck AND (not_before IS NULL OR not_before <= $3)
+               AND NOT EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
+                                WHERE link.message_id = deliveries.message_id AND link.version <> patients.version))
     RETURNING *
 )
 SELECT claimed.*, messages.received_at, messages.listener, messages.sender, bodies.content AS body
   FROM claimed
   JOIN messages ON messages.id = claimed.message_id
   LEFT JOIN bodies ON bodies.received_on = messages.received_on AND bodies.message_id = messages.id
+
+-- name: undecided
+-- The message of a queued delivery that must be decided again before it is tried.
+SELECT message_id FROM deliveries
+ WHERE id = $1 AND state = 'queued'
+   AND (recheck OR EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
+                            WHERE link.message_id = deliveries.message_id AND link.version <> patients.version))
+
+-- name: unsure
+-- Whether something was told of a message's patient since its decisions.
+SELECT EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
+                WHERE link.message_id = $1 AND link.version <> patients.version)
 
 -- name: read
 SELECT deliveries.*, messages.received_at, messages.listener, messages.sender, bodies.content AS body
@@ -72,19 +89,19 @@ SELECT id, attempts FROM ended
 
 -- name: release_successors
 -- After an end, in the same transaction but as a statement of its own: it must see what was committed meanwhile.
-UPDATE deliveries SET state = 'queued', next_try = $3
+UPDATE deliveries SET state = 'queued', next_try = greatest($3, not_before)
   FROM (SELECT DISTINCT ON (lineage, channel) id, state
           FROM deliveries JOIN unnest($1::text[], $2::text[]) AS ended (lineage, channel) USING (lineage, channel)
          WHERE state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held')
          ORDER BY lineage, channel, seq) AS first
  WHERE deliveries.id = first.id AND deliveries.state = 'waiting'
-RETURNING deliveries.id, deliveries.destination, deliveries.attempts
+RETURNING deliveries.id, deliveries.destination, deliveries.attempts, deliveries.priority
 
 -- name: unclaim
 -- Gives back what was claimed and surely not started: $1 deliveries, $2 worker, $3 now.
 UPDATE deliveries SET state = claimed_as, owner = NULL, next_try = $3
  WHERE id = ANY ($1::uuid[]) AND state = 'in_flight' AND owner = $2
-RETURNING id, destination, attempts
+RETURNING id, destination, attempts, priority
 
 -- name: recover
 -- Claims of dead workers (silent for $1), and claims of ours ($2) that nobody works on ($3: active, $4: older than).
@@ -107,45 +124,77 @@ WITH lost AS (
            'unknown', 'WORKER_LOST', $6, '[]', '{}'
       FROM recovered
 )
-SELECT id, message_id, destination, attempts FROM recovered
+SELECT id, message_id, destination, attempts, priority FROM recovered
 
 -- name: forgotten
 -- Belt and braces: what should have been tried by now and has no job, and what waits behind nothing.
 WITH freed AS (
-    UPDATE deliveries SET state = 'queued', next_try = $1
+    UPDATE deliveries SET state = 'queued', next_try = greatest($1, not_before)
      WHERE state = 'waiting' AND created_at < $1
        AND NOT EXISTS (SELECT FROM deliveries AS earlier
                         WHERE earlier.lineage = deliveries.lineage AND earlier.channel = deliveries.channel
                           AND earlier.seq < deliveries.seq
                           AND earlier.state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held'))
-    RETURNING id, destination, attempts
+    RETURNING id, destination, attempts, priority
 )
-SELECT id, destination, attempts FROM freed
+SELECT id, destination, attempts, priority FROM freed
 UNION ALL
-(SELECT id, destination, attempts FROM deliveries
+(SELECT id, destination, attempts, priority FROM deliveries
   WHERE state IN ('queued', 'unknown') AND next_try < $1
     AND NOT EXISTS (SELECT FROM pgqueuer AS job
                      WHERE job.dedupe_key = 'delivery:' || deliveries.id || ':' || deliveries.attempts
                        AND job.status IN ('queued', 'picked'))
   ORDER BY next_try LIMIT 500)
 
--- name: release_held
--- A held delivery goes back to its place in its lineage.
+-- name: let_go
+-- A held delivery goes back to its place in its lineage, as decided now: $1 delivery, $2 now, $3 destination,
+-- $4 qualified, $5 recipients, $6 priority, $7 mailbox, $8 not before, $9 an operator released it.
 UPDATE deliveries
-   SET destination = $3, next_try = $2, hold_until = NULL, code = '', text = '',
+   SET destination = $3, next_try = greatest($2::timestamptz, $8::timestamptz), hold_until = NULL, code = '', text = '', until = '',
+       qualified = $4, recipients = $5, addressees = $5, priority = $6, mailbox = $7, not_before = $8,
+       released = released OR $9, recheck = false,
        state = CASE WHEN EXISTS (SELECT FROM deliveries AS earlier
                                   WHERE earlier.lineage = deliveries.lineage AND earlier.channel = deliveries.channel
                                     AND earlier.seq < deliveries.seq
                                     AND earlier.state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held'))
                     THEN 'waiting' ELSE 'queued' END
  WHERE id = $1 AND state = 'held'
-RETURNING id, destination, attempts, state
+RETURNING id, destination, attempts, priority, state
+
+-- name: hold
+-- What was about to leave, or was held for another reason, waits: $1 delivery, $2 until when at most, $3 code, $4 text,
+-- $5 what it waits for. The end of a hold does not move.
+UPDATE deliveries
+   SET state = 'held', next_try = NULL, hold_until = coalesce(hold_until, $2), code = $3, text = $4, until = $5,
+       recheck = false
+ WHERE id = $1 AND state IN ('held', 'waiting', 'queued')
+RETURNING id
+
+-- name: confirm
+-- Still to be sent, as decided now: who is served and under which identity may have changed.
+UPDATE deliveries SET qualified = $2, recipients = $3, addressees = CASE WHEN attempts = 0 THEN $3 ELSE addressees END,
+       recheck = false
+ WHERE id = $1 AND state IN ('waiting', 'queued')
+RETURNING id, destination, attempts, priority, state, next_try
+
+-- name: recheck
+UPDATE deliveries SET recheck = true WHERE id = $1 AND state IN ('in_flight', 'unknown') RETURNING id
 
 -- name: close
 -- Ends what no process works on: $1 delivery, $2 state, $3 now, $4 the states it may leave.
-UPDATE deliveries SET state = $2, finished_at = $3, next_try = NULL, hold_until = NULL
+UPDATE deliveries
+   SET state = $2, finished_at = $3, next_try = NULL, hold_until = NULL, until = '', recheck = false,
+       code = coalesce($5, code), text = coalesce($6, text)
  WHERE id = $1 AND state = ANY ($4::text[])
 RETURNING id, lineage, channel
+
+-- name: held
+SELECT id, message_id, channel, code, text, until, hold_until AS expires_at
+  FROM deliveries WHERE state = 'held' ORDER BY hold_until, seq LIMIT $1
+
+-- name: find
+SELECT id FROM deliveries
+ WHERE state IN ('held', 'waiting', 'queued', 'in_flight', 'unknown') AND starts_with(id::text, $1) LIMIT 2
 
 -- name: expired
 SELECT id FROM deliveries WHERE state = 'held' AND hold_until < $1 ORDER BY hold_until LIMIT 100
@@ -156,10 +205,15 @@ UPDATE deliveries
    SET state = CASE WHEN uncertain THEN 'unknown' ELSE 'queued' END, next_try = $2, budget_from = attempts,
        finished_at = NULL, partial_code = '', recipients = coalesce($3, recipients), code = '', text = ''
  WHERE id = $1 AND state IN ('refused', 'failed')
-RETURNING id, destination, attempts
+RETURNING id, destination, attempts, priority
 
 -- name: of_message
-SELECT id, channel, state FROM deliveries WHERE message_id = $1 ORDER BY seq
+-- Locked until the end of the transaction.
+SELECT id, channel, state, lineage, code, until, released, attempts, uncertain
+  FROM deliveries WHERE message_id = $1 ORDER BY seq FOR UPDATE
+
+-- name: lineages_of_message
+SELECT DISTINCT lineage FROM deliveries WHERE message_id = $1
 
 -- name: sent_before
 -- Message-ID of the last mail sent for these lineages, by channel, before a delivery ($3).
@@ -197,14 +251,15 @@ WITH earlier AS (
      ORDER BY seq FOR UPDATE
 )
 INSERT INTO deliveries (id, message_id, channel, destination, lineage, request, qualified, ids, addressees, recipients,
-                        created_at, next_try, hold_until, code, text, state)
+                        created_at, next_try, hold_until, code, text, until, priority, mailbox, not_before, state)
 SELECT row.id, $1, row.channel, row.destination, row.lineage, row.request, row.qualified, row.ids, row.recipients,
-       row.recipients, row.created_at, row.next_try, row.hold_until, row.code, row.text,
+       row.recipients, row.created_at, row.next_try, row.hold_until, row.code, row.text, row.until, row.priority,
+       row.mailbox, row.not_before,
        CASE WHEN row.state <> 'held' AND EXISTS (
                  SELECT FROM earlier WHERE earlier.lineage = row.lineage AND earlier.channel = row.channel)
             THEN 'waiting' ELSE row.state END
   FROM json_to_recordset($2) AS row (
        id uuid, channel text, destination text, lineage text, request text, qualified boolean, ids json,
        recipients json, created_at timestamptz, next_try timestamptz, hold_until timestamptz, code text, text text,
-       state text)
-RETURNING id, destination, attempts, state
+       until text, priority text, mailbox text, not_before timestamptz, state text)
+RETURNING id, destination, attempts, priority, state

@@ -28,6 +28,11 @@ SELECT * FROM findings WHERE message_id = $1 ORDER BY run, position
 -- name: decisions
 SELECT * FROM decisions WHERE message_id = $1 ORDER BY run, position
 
+-- name: last_decisions
+-- Renditions of one document share their plan: one row for each channel.
+SELECT DISTINCT ON (channel) channel, action, code, until FROM decisions
+ WHERE message_id = $1 ORDER BY channel, run DESC, position
+
 -- name: deliveries
 SELECT * FROM deliveries WHERE message_id = $1 ORDER BY seq
 
@@ -66,10 +71,16 @@ WITH run AS (
            position smallint, code text, severity text, location text, text text, rule text)
 ), new_decisions AS (
     INSERT INTO decisions (message_id, run, position, document, channel, action, code, because, recipients, due, gap,
-                           legal_gap, rules_digest)
+                           legal_gap, rules_digest, until)
     SELECT $1, run.number, row.*
       FROM run, json_to_recordset($3) AS row (
            position smallint, document text, channel text, action text, code text, because json, recipients json,
-           due boolean, gap boolean, legal_gap boolean, rules_digest text)
+           due boolean, gap boolean, legal_gap boolean, rules_digest text, until text)
 )
 SELECT number FROM run
+
+-- name: requests
+-- Accepted requests, oldest first, in pages: received since $1, ids above $2.
+SELECT id, received_at, listener FROM messages
+ WHERE received_at >= $1 AND id > $2 AND kind = 'request' AND ack_code = 'AA'
+ ORDER BY id LIMIT $3

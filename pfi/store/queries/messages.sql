@@ -1,16 +1,18 @@
 -- name: look_up
 -- What is known before a message is concluded: the same message accepted before, the same MSH-10 with another body, and
--- the states of the patient ($4: opaque keys), best key first.
+-- the records that answer to the patient's keys ($4).
 SELECT
     (SELECT json_build_object('id', id, 'ack', encode(ack, 'base64'))
        FROM messages
       WHERE sender_key = $1 AND control_id = $2 AND digest = $3 AND ack_code = 'AA') AS same_message,
     EXISTS (SELECT FROM messages
              WHERE sender_key = $1 AND control_id = $2 AND digest <> $3 AND ack_code = 'AA') AS same_control_id,
-    (SELECT json_agg(patients.state ORDER BY wanted.rank)
-       FROM unnest($4::bytea[]) WITH ORDINALITY AS wanted (key, rank)
-       JOIN patient_keys USING (key)
-       JOIN patients ON patients.id = patient_keys.patient) AS states
+    (SELECT json_agg(json_build_object(
+                'id', patients.id, 'version', patients.version, 'anchor', patients.anchor, 'keys', found.keys,
+                'state', CASE WHEN patients.told THEN patients.state END))
+       FROM (SELECT patient, json_agg(encode(key, 'hex')) AS keys
+               FROM patient_keys WHERE key = ANY ($4::bytea[]) GROUP BY patient) AS found
+       JOIN patients ON patients.id = found.patient) AS records
 
 -- name: accept
 -- One message and all that was concluded from it, or no row when the same message was accepted before.
@@ -37,20 +39,22 @@ WITH message AS (
            position smallint, code text, severity text, location text, text text, rule text)
 ), new_decisions AS (
     INSERT INTO decisions (message_id, run, position, document, channel, action, code, because, recipients, due, gap,
-                           legal_gap, rules_digest)
+                           legal_gap, rules_digest, until)
     SELECT message.id, 1, row.*
       FROM message, json_to_recordset($18) AS row (
            position smallint, document text, channel text, action text, code text, because json, recipients json,
-           due boolean, gap boolean, legal_gap boolean, rules_digest text)
+           due boolean, gap boolean, legal_gap boolean, rules_digest text, until text)
 ), earlier AS (
     SELECT lineage, channel FROM deliveries
      WHERE lineage = ANY ($20::text[]) AND state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held')
      ORDER BY seq FOR UPDATE
 ), new_deliveries AS (
     INSERT INTO deliveries (id, message_id, channel, destination, lineage, request, qualified, ids, addressees,
-                            recipients, created_at, next_try, hold_until, code, text, state, owner, fence, claimed_at, claimed_as)
+                            recipients, created_at, next_try, hold_until, code, text, until, priority, mailbox,
+                            not_before, state, owner, fence, claimed_at, claimed_as)
     SELECT row.id, message.id, row.channel, row.destination, row.lineage, row.request, row.qualified, row.ids,
-           row.recipients, row.recipients, row.created_at, row.next_try, row.hold_until, row.code, row.text, placed.state,
+           row.recipients, row.recipients, row.created_at, row.next_try, row.hold_until, row.code, row.text, row.until,
+           row.priority, row.mailbox, row.not_before, placed.state,
            CASE WHEN placed.state = 'in_flight' THEN $21::uuid END,
            CASE WHEN placed.state = 'in_flight' THEN 1 ELSE 0 END,
            CASE WHEN placed.state = 'in_flight' THEN $1::timestamptz END,
@@ -58,12 +62,15 @@ WITH message AS (
       FROM message, json_to_recordset($19) AS row (
            id uuid, channel text, destination text, lineage text, request text, qualified boolean, ids json,
            recipients json, created_at timestamptz, next_try timestamptz, hold_until timestamptz, code text, text text,
-           state text),
+           until text, priority text, mailbox text, not_before timestamptz, state text),
            LATERAL (SELECT CASE WHEN row.state <> 'held' AND EXISTS (
                                      SELECT FROM earlier
                                       WHERE earlier.lineage = row.lineage AND earlier.channel = row.channel)
                                 THEN 'waiting' ELSE row.state END) AS placed (state)
     RETURNING id, state
+), dependence AS (
+    INSERT INTO message_patients (message_id, patient, version)
+    SELECT message.id, row.patient, row.version FROM message, unnest($23::uuid[], $24::bigint[]) AS row (patient, version)
 ), new_acks AS (
     INSERT INTO business_acks (id, message_id, delivery_id, sender, event, success, mailbox, error_code, error_text,
                                control_id, content, created_at, state, code, text, finished_at, owner, fence,

@@ -23,7 +23,7 @@ async def test_a_held_delivery_is_told_at_once_and_told_again_when_delivered(sto
         await home.accept(provisional())
         await home.until(DMP="held", PRO="delivered")
         assert ("Z01", False, "", "INS_NOT_QUALIFIED") in await home.told(2)
-        assert await home.engine.holds.release(await _held(home))
+        assert (await home.engine.holds.release(await _held(home))).done
         await home.until(DMP="delivered")
         assert ("Z01", True, "", "") in await home.told(3)
 
@@ -57,7 +57,7 @@ async def test_a_cancelled_delivery_frees_its_lineage(store_url: str) -> None:
         await home.until(DMP="held")
         assert await home.engine.holds.cancel(await _held(home))
         await home.until(DMP="cancelled")
-        assert not await home.engine.holds.release(await _delivery(home))
+        assert not (await home.engine.holds.release(await _delivery(home))).done
 
 
 async def test_what_is_not_held_cannot_be_released_nor_what_left_be_cancelled(store_url: str) -> None:
@@ -65,15 +65,15 @@ async def test_what_is_not_held_cannot_be_released_nor_what_left_be_cancelled(st
         await home.accept(letter(flags=Flags(dest_mss_ps=False, dest_mss_pat=False)))
         await home.until(DMP="delivered")
         delivery = await _delivery(home)
-        assert not await home.engine.holds.release(delivery)
+        assert not (await home.engine.holds.release(delivery)).done
         assert not await home.engine.holds.cancel(delivery)
-        assert not await home.engine.holds.release(uuid.uuid4())
+        assert not (await home.engine.holds.release(uuid.uuid4())).done
 
 
 async def test_a_channel_without_destination_cannot_be_released(store_url: str) -> None:
     async with house(store_url, destinations=False) as home:
         await home.accept(letter())
-        assert not await home.engine.holds.release(await _held(home))
+        assert not (await home.engine.holds.release(await _held(home))).done
 
 
 async def _held(home: House) -> uuid.UUID:

@@ -171,6 +171,8 @@ def adt(event: str = "A01") -> Specimen:
             "ROL||UC|ODRP|10000023084^DEMO^Claire^^^^^^ASIP-SANTE-PS&1.2.250.1.71.4.2.1&ISO^L^^^RPPS",
             "PV1|1|I|3435^^^CH-TEST|||||801234567897^DEMO^Bruno^^^^^^ASIP-SANTE-PS&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS"
             "|||||||||||5500042^^^CH-TEST&750000001&M^VN",
+            "ZBE|312^CH-TEST^750000001|20260308073000||INSERT|N||Chirurgie^^^^^CH-TEST&750000001&M^UF^^^6268"
+            "|Chirurgie^^^^^CH-TEST&750000001&M^UF^^^6269|HMS",
             "ZFA|ACTIF|20260308|||||||INO|20260308|IC|20260308",
             "ZFD|||Y|N|INSI|20260101||",
         )

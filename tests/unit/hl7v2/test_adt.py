@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pfi.model.adt import PatientEvent
+from pfi.model.adt import CLEARABLE, PatientEvent
 from pfi.model.finding import Severity
 from pfi.model.parties import Author, Person
 from pfi.model.patient import DmpStatus, Feeding, Identifier, Ins
-from pfi.model.profile import Mode, SenderProfile
+from pfi.model.profile import Mode, Pid32, SenderProfile
 from pfi.standards.hl7v2.adt import CONSUMED_EVENTS, AdtReading, read_adt
 from pfi.standards.hl7v2.tokenizer import parse
 from tests.unit.hl7v2.specimens import INS, INS_CX, IPP_CX, Specimen, adt, codes, errors, oru
@@ -195,3 +195,136 @@ def test_what_can_still_be_used_is_refused_in_strict_only(specimen: Specimen, re
 def test_the_processing_ids_of_the_sender_hold_for_adt_too() -> None:
     reading = read(adt(), SenderProfile(processing_ids=frozenset({"P"})))
     assert errors(reading.findings) == [("202", "MSH^1^11", "PROCESSING_ID_REFUSED")]
+
+
+@pytest.mark.parametrize(
+    ("evn", "expected"),
+    [
+        ("EVN||20260308081500||||20260308073000", datetime(2026, 3, 8, 7, 15, tzinfo=UTC)),
+        ("EVN||||||20260308073000", datetime(2026, 3, 8, 7, tzinfo=UTC)),
+        ("EVN|", datetime(2026, 3, 8, 7, tzinfo=UTC)),
+    ],
+)
+def test_it_was_told_at_evn_2_else_msh_7(evn: str, expected: datetime) -> None:
+    event = event_of(adt().without("EVN").after("MSH", evn))
+    assert event.recorded_at == event.told_at == expected
+
+
+def test_without_evn_2_nor_msh_7_it_was_told_when_it_took_place() -> None:
+    event = event_of(adt().having("MSH^1^7", "").having("EVN^1^2", ""))
+    assert event.recorded_at == event.occurred_at == datetime(2026, 3, 8, 6, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("pid_29", "pid_30", "exit_mode", "deceased", "pid_30_alone"),
+    [
+        ("", "", "", None, False),
+        ("", "N", "", False, False),
+        ("", "Y", "", True, True),
+        ("", '""', "", False, False),
+        ("", "N", "9", True, False),
+        ("", "", "8", None, False),
+        ("20260308", "", "", True, False),
+        ("20260308", "N", "", False, False),
+        ('""', "", "", None, False),
+    ],
+)
+def test_death_is_told_by_pid_30_or_by_the_exit_mode(
+    pid_29: str, pid_30: str, exit_mode: str, deceased: bool | None, pid_30_alone: bool
+) -> None:
+    specimen = adt("A03").having("PID^1^29", pid_29).having("PID^1^30", pid_30).ending(f"ZFM|8|{exit_mode}")
+    event = event_of(specimen)
+    assert event.deceased is deceased
+    assert event.patient.deceased is pid_30_alone
+
+
+def test_the_modes_of_entry_and_exit_are_read() -> None:
+    event = event_of(adt("A03").ending("ZFM|8|7"))
+    assert (event.entry_mode, event.exit_mode) == ("8", "7")
+    assert event_of(adt()).exit_mode == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "fact"),
+    [
+        ("ZFA^1^1", "dmp_status"),
+        ("PV1^1^3", "unit"),
+        ("PV1^1^44", "admitted_at"),
+        ("PV1^1^45", "discharged_at"),
+        ("ZFM^1^1", "entry_mode"),
+        ("ZFM^1^2", "exit_mode"),
+    ],
+)
+def test_an_emptied_field_deletes_and_an_empty_one_says_nothing(place: str, fact: str) -> None:
+    assert fact in CLEARABLE
+    full = adt().ending("ZFM|8|7")
+    assert event_of(full.having(place, '""')).cleared == {fact}
+    assert event_of(full.having(place, "")).cleared == frozenset()
+
+
+def test_an_emptied_pid_32_says_that_the_identity_is_no_longer_validated() -> None:
+    assert event_of(adt("A31").having("PID^1^32", '""')).patient.reliability == ("VIDE",)
+    assert event_of(adt("A31").having("PID^1^32", "")).patient.reliability == ()
+
+
+def test_dates_of_consent_that_are_no_dates_are_reported() -> None:
+    reading = read(adt().having("ZFA^1^10", "hier"))
+    assert reading.event is not None
+    assert reading.event.feeding_at is None
+    assert codes(reading.findings) == {"CONSENT_TIME_INVALID"}
+    assert read(adt().having("ZFA^1^10", '""')).findings == ()
+
+
+def test_a_role_that_ended_is_told_apart() -> None:
+    rol = adt().lines[3].replace("|UC|ODRP|", "|DE|ODRP|")
+    event = event_of(adt().without("ROL").after("PID|", rol))
+    assert [each.role for each in event.ended_roles] == ["ODRP"]
+    assert [each.role for each in event.referring_professionals] == ["RP"]
+
+
+def test_people_without_identifier_are_told_apart_by_their_name() -> None:
+    specimen = adt().without("ROL").having("PV1^1^8", "^DEMO^Claire~^DEMO^Bruno~^DEMO^Claire")
+    named = [each.person.given for each in event_of(specimen).referring_professionals if each.person]
+    assert named == ["Claire", "Bruno"]
+
+
+@pytest.mark.parametrize(("pv1_51", "whole"), [("A", True), ("V", False), ("", False)])
+def test_a_cancellation_is_about_a_visit_or_the_whole_file(pv1_51: str, whole: bool) -> None:
+    assert event_of(adt("A11").having("PV1^1^51", pv1_51)).whole_account is whole
+    assert event_of(adt("A01").having("PV1^1^51", pv1_51)).whole_account is False
+
+
+def test_moving_a_file_between_two_patients_merges_nobody() -> None:
+    event = event_of(adt("A44").after("PID|", f"MRG|777^^^CH-TEST&750000001&M^PI~{OLD_INS_CX}"))
+    assert (event.prior_identifiers, event.prior_ins) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("reliability", "profile", "expected"),
+    [
+        ("PROV", SenderProfile(), {"INS_WITHOUT_VALIDATION"}),
+        ("", SenderProfile(), set()),
+        ("", SenderProfile(pid32=Pid32.STRICT), {"INS_WITHOUT_VALIDATION"}),
+        ("VALI~HOMA", SenderProfile(mode=Mode.STRICT), set()),
+        ("PROV", SenderProfile(mode=Mode.STRICT), {"INS_WITHOUT_VALIDATION"}),
+    ],
+)
+def test_an_ins_without_validation_is_reported_and_the_message_read(
+    reliability: str, profile: SenderProfile, expected: set[str]
+) -> None:
+    reading = read(adt().having("PID^1^32", reliability), profile)
+    assert reading.event is not None
+    assert codes(reading.findings) == expected
+
+
+def test_two_different_nir_are_reported() -> None:
+    reading = read(adt().having("PID^1^3", f"{IPP_CX}~{INS_CX}~{OLD_INS_CX}"))
+    assert reading.event is not None
+    assert codes(reading.findings) == {"INS_CONTRADICTORY"}
+
+
+def test_an_event_of_a_stay_needs_its_visit_unless_the_patient_is_only_expected() -> None:
+    assert codes(read(adt("A01").having("PV1^1^19", "")).findings) == {"VISIT_NUMBER_MISSING"}
+    assert codes(read(adt("A01").without("PV1")).findings) == {"SEGMENT_MISSING"}
+    assert codes(read(adt("A05").having("PV1^1^19", "")).findings) == set()
+    assert codes(read(adt("A31").having("PV1^1^19", "")).findings) == set()

@@ -1,5 +1,6 @@
 """Which combinations of flags pass, in each version of the matrix."""
 
+from dataclasses import fields, replace
 from itertools import product
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from pfi.model.finding import Severity
 from pfi.model.profile import Matrix, Mode, SenderProfile
 from pfi.model.submission import Orders
-from pfi.standards.hl7v2.matrix import is_listed, rows
-from tests.unit.hl7v2.specimens import STRICT, Specimen, codes, errors, mdm, oru
+from pfi.routing.rules import load_rules
+from pfi.standards.hl7v2.matrix import Invariant, Outcome, invariants, is_listed, rows
+from pfi.standards.hl7v2.orders import Flag
+from tests.unit.hl7v2.specimens import SENT_BY, STRICT, Specimen, codes, errors, mdm, oru
 
 STRICT_MATRIX = SenderProfile(matrix=Matrix.STRICT)
 LEGACY = SenderProfile(matrix=Matrix.LEGACY_2_1_2)
@@ -122,3 +125,94 @@ def test_the_refusal_names_the_flags() -> None:
     assert "DESTMSSANTEPS = Y" in finding.text
     assert "INVISIBLE_PATIENT = N" in finding.text
     assert "ACK" not in finding.text
+
+
+# Invariants as data
+
+
+def invariant(name: str) -> Invariant:
+    (found,) = (each for each in invariants() if each.id == name)
+    return found
+
+
+def test_the_eight_invariants_of_the_matrix_are_data() -> None:
+    assert [each.id for each in invariants()] == [f"M{number}" for number in range(1, 9)]
+    for each in invariants():
+        assert each.when
+        assert each.matrices
+        assert each.text.endswith(".")
+        assert each.rule
+        assert bool(each.by) is (each.outcome is Outcome.ELSEWHERE)
+        assert bool(each.code) is (each.outcome is not Outcome.ELSEWHERE)
+        assert each.outcome is Outcome.ELSEWHERE or each.where in each.when
+
+
+@pytest.mark.parametrize(
+    ("name", "combination"),
+    [
+        ("M1", Orders(invisible_patient=True, dest_mss_pat=True)),
+        ("M2", Orders(masque_ps=True, dest_mss_ps=True)),
+        ("M3", Orders(invisible_rep_legaux=True, dest_mss_pat=True)),
+        ("M4", Orders(connexion_secrete=True, dest_dmp=True)),
+        ("M5", Orders(masque_ps=True, invisible_patient=True, dest_dmp=True)),
+        ("M6", Orders(dest_dmp=False)),
+        ("M7", Orders(dest_mss_ps=True)),
+        ("M8", Orders(dest_mss_pat=True)),
+    ],
+)
+def test_an_invariant_is_broken_by_its_combination_and_by_nothing_less(name: str, combination: Orders) -> None:
+    rule = invariant(name)
+    assert rule.broken_by(combination)
+    for flag, value in rule.when.items():
+        changed = replace(combination, **{flag_attribute(flag): not value})
+        assert not rule.broken_by(changed)
+
+
+def flag_attribute(flag: Flag) -> str:
+    return dict(zip(Flag, (each.name for each in fields(Orders)), strict=False))[flag]
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "refused"),
+    [
+        ("M1", SenderProfile(), True),
+        ("M2", SenderProfile(), True),
+        ("M2", OPEN, False),
+        ("M4", SenderProfile(), False),
+        ("M4", STRICT_MATRIX, False),
+        ("M4", STRICT, True),
+        ("M5", LEGACY, False),
+        ("M5", STRICT, True),
+        ("M6", SenderProfile(), False),
+        ("M6", LEGACY, False),
+        ("M6", STRICT_MATRIX, True),
+        ("M7", STRICT, False),
+    ],
+)
+def test_an_invariant_refuses_or_only_reports_according_to_the_sender(
+    name: str, profile: SenderProfile, refused: bool
+) -> None:
+    assert invariant(name).refuses(profile) is refused
+
+
+def test_what_depends_on_more_than_flags_is_closed_where_it_is_said() -> None:
+    alone = wanting(PS).without("PRT").ending(SENT_BY)
+    assert invariant("M7").by in codes(alone.read().findings, Severity.ERROR)
+    mailbox = wanting(PAT).without("PRT").ending(SENT_BY)
+    assert invariant("M8").by in codes(mailbox.read().findings, Severity.WARNING)
+    assert invariant("M3").by in {rule.id for rule in load_rules().exceptions}
+
+
+def test_the_published_rows_do_not_check_what_they_list_themselves() -> None:
+    assert invariant("M1").matrices == invariant("M2").matrices == {Matrix.TOLERANT}
+    assert codes(wanting(f"{PS} {PAT}", "MASQUE_PS").read(LEGACY).findings, Severity.ERROR) == {"FLAGS_INCONSISTENT"}
+
+
+def test_a_flag_left_out_breaks_an_invariant_like_an_n() -> None:
+    reading = wanting(DMP, "CONNEXION_SECRETE").dropping("|INVISIBLE_REP_LEGAUX^").read()
+    assert "DMP_SECRET_VISIBLE" in codes(reading.findings, Severity.WARNING)
+
+
+def test_a_sender_without_any_destination_flag_breaks_nothing() -> None:
+    silent = oru().dropping("|DEST").flag("INVISIBLE_PATIENT", "Y")
+    assert not codes(silent.read().findings) & {"NOTHING_TO_DO", "FLAGS_INCONSISTENT", "FLAGS_UNLISTED"}

@@ -145,7 +145,15 @@ def test_consents_are_read(path: Path) -> None:
     plain = Plain(path)
     reading = read_adt(parse(path.read_bytes()))
     assert reading.event is not None
-    assert reading.findings == ()
+    # hl7v2 digest §8.1, pitfall 27: one of them writes ZBE one field too far.
+    shifted = plain.field("ZBE", 5) in ("INSERT", "UPDATE", "CANCEL")
+    assert [finding.code for finding in reading.findings] == (["MOVEMENT_SHIFTED"] if shifted else [])
+    assert reading.event.movement is not None
+    assert reading.event.movement.action == plain.field("ZBE", 4 + shifted)
+    assert reading.event.movement.medical_unit == plain.field("ZBE", 7 + shifted).split("^")[-1]
+    assert reading.event.establishment.unit == plain.field("ZBE", 7 + shifted).split("^")[-1]
+    assert reading.event.establishment.ej == plain.field("PID", 3).split("^")[3].split("&")[1]
+    assert reading.event.deceased is {"Y": True, "N": False}.get(plain.field("PID", 30))
     assert reading.event.feeding == (plain.field("ZFA", 9) or None)
     assert reading.event.consultation == (plain.field("ZFA", 11) or None)
     assert reading.event.patient.reliability == ("VALI",)

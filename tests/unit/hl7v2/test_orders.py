@@ -1,9 +1,12 @@
 """The MetaDMPMSS flags."""
 
+from dataclasses import fields
+
 import pytest
 
 from pfi.model.finding import Severity
 from pfi.model.submission import Orders
+from pfi.standards.hl7v2.orders import Flag, value_of
 from tests.unit.hl7v2.specimens import FLAG_CODES, STRICT, TOLERANT, Specimen, codes, errors, oru
 
 EVERYTHING = Orders(
@@ -18,6 +21,7 @@ EVERYTHING = Orders(
     ack_reception=True,
     ack_lecture_mss=True,
 )
+ATTRIBUTES = dict(zip(FLAG_CODES, (each.name for each in fields(Orders)), strict=False))
 TO_PATIENT_FLAG = "|DESTMSSANTEPAT^"
 
 
@@ -56,12 +60,14 @@ def test_a_value_other_than_y_or_n_is_refused(written: str, err3: str) -> None:
 
 
 @pytest.mark.parametrize("code", FLAG_CODES[:8])
-def test_a_missing_flag_counts_as_n_in_tolerant_and_is_refused_in_strict(code: str) -> None:
+def test_a_missing_flag_stays_unsaid_in_tolerant_and_is_refused_in_strict(code: str) -> None:
     specimen = oru().dropping(f"|{code}^")
     reading = specimen.read()
     assert "FLAG_MISSING" in codes(reading.findings, Severity.WARNING)
     assert reading.request is not None
-    assert None not in (reading.request.orders.masque_ps, reading.request.orders.dest_dmp)
+    orders = reading.request.orders
+    assert value_of(orders, Flag(code)) is False
+    assert [each.name for each in fields(Orders) if getattr(orders, each.name) is None] == [ATTRIBUTES[code]]
     assert ("101", "OBX^1", "FLAG_MISSING") in errors(specimen.read(STRICT).findings)
 
 

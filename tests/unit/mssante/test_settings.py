@@ -18,6 +18,8 @@ def test_the_user_is_the_mailbox_unless_told_otherwise() -> None:
     ("changes", "told"),
     [
         ({"mailbox": "pas une adresse"}, "adresse"),
+        ({"mailboxes": {"labo": "pas une adresse"}}, "« labo »"),
+        ({"mailboxes": {" ": "labo@ch-exemple.mssante.fr"}}, "un nom"),
         ({"nil": ""}, "nil"),
         ({"nil": "deux mots"}, "ASCII"),
         ({"ehlo_name": "a\r\nMAIL FROM:<x@y>"}, "ASCII"),
@@ -34,6 +36,14 @@ def test_the_user_is_the_mailbox_unless_told_otherwise() -> None:
 def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         settings(**changes)
+
+
+def test_further_mailboxes_are_known_by_their_name() -> None:
+    configured = settings(mailboxes={"labo": " labo@CH-Exemple.mssante.fr "})
+    assert configured.sender("") == "pfi.app@ch-exemple.mssante.fr"
+    assert configured.sender("labo") == "labo@ch-exemple.mssante.fr"
+    with pytest.raises(ConfigurationError, match=r"MSS_MAILBOX_UNKNOWN.*« imagerie »"):
+        configured.sender("imagerie")
 
 
 def test_a_secret_comes_from_a_variable_or_a_file_and_is_never_quoted(

@@ -5,6 +5,7 @@ import pytest
 from pfi.model.decision import Action, Channel
 from pfi.routing.explain import ACTION_LABELS, CHANNEL_LABELS, CODE_LABELS, ExplainedDecision, explain
 from tests.unit.routing.cases import case, decided, flags, shipped_rules
+from tests.unit.routing.site_cases import site_book
 
 
 def row(channel: Channel, **given: object) -> ExplainedDecision:
@@ -50,3 +51,23 @@ def test_every_channel_action_and_shipped_code_has_a_label() -> None:
     assert set(CHANNEL_LABELS) == set(Channel)
     assert set(ACTION_LABELS) == set(Action)
     assert {rule.code for rule in shipped_rules().exceptions if rule.code} <= set(CODE_LABELS)
+
+
+def test_what_a_site_rule_does_is_shown() -> None:
+    book = site_book(
+        "UNE | channels: [PRO] | mailbox: labo, priority: high, "
+        "schedule: {days: [mon, tue, wed, thu, fri], from: '08:00', to: '18:00'}",
+        "DEUX | channels: [CIT] | hold: {code: RELECTURE, expiry_days: 15}",
+        "TROIS | channels: [DMP] | hold: {code: A_CONFIRMER, until: dmp_active, expiry_days: 1}, priority: low",
+    )
+    dmp, pro, cit = explain(decided(case(at="19:00"), book).values())
+
+    assert (pro.mailbox, pro.priority, pro.not_before, pro.waits_for) == ("labo", "haute", "16/01/2026 à 08:00", "")
+    assert cit.waits_for == "qu'un exploitant libère l'envoi, 15 jours au plus"
+    assert dmp.waits_for == "que le DMP soit connu actif, 1 jour au plus"
+    assert (dmp.priority, cit.priority, cit.mailbox, cit.not_before) == ("basse", "", "", "")
+    assert (cit.code, cit.why) == ("RELECTURE", "RELECTURE"), "a code of the site has no label"
+
+
+def test_what_the_law_holds_until_an_event_says_so() -> None:
+    assert row(Channel.DMP, identity="not_qualified").waits_for == "que l'identité soit qualifiée"

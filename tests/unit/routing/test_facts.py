@@ -7,7 +7,7 @@ import pytest
 
 from pfi.model.document import CodedValue, Participant
 from pfi.model.parties import Author, Organization, Person, Recipient, RecipientKind
-from pfi.routing.facts import DocumentFacts, day_of, is_minor, read_facts, same_person
+from pfi.routing.facts import DocumentFacts, day_of, declared_physicians, is_minor, read_facts, rpps, same_person
 from pfi.routing.rulefile import Setting
 from pfi.routing.specimen import Specimen
 from tests.unit.routing.cases import case, shipped_rules, with_header, with_submission
@@ -136,3 +136,28 @@ def test_the_type_is_that_of_the_document() -> None:
     one = with_header(case(), lambda each: replace(each, code=CodedValue("18748-4")))
 
     assert facts(one).type_code == "18748-4"
+
+
+def test_the_physicians_whom_a_document_declares_are_its_pcp_participants() -> None:
+    def who(*participants: Participant) -> list[str]:
+        one = with_header(case(), lambda each: replace(each, participants=participants))
+        return [person.identifier for person in declared_physicians(one.submission.documents[0].header)]
+
+    ada = Author(person=Person("899700000007"))
+    assert who(Participant("INF", "PCP", ada), Participant("INF", "", ada), Participant("REF", "PCP", ada)) == [
+        "899700000007"
+    ]
+    assert who(Participant("INF", "PCP"), Participant("INF", "PCP", Author(organization=Organization("CH")))) == []
+
+
+def test_the_tag_of_a_certificate_of_admission_without_consent_is_a_fact() -> None:
+    assert facts(case(tags=["admission_without_consent"])).admission_without_consent
+    assert not facts(case(tags=["psychiatry"])).admission_without_consent
+
+
+@pytest.mark.parametrize(
+    ("identifier", "number"),
+    [("899700000007", "99700000007"), (" 99700000007 ", "99700000007"), ("0751234567", "0751234567")],
+)
+def test_an_rpps_is_known_without_the_eight_that_announces_it(identifier: str, number: str) -> None:
+    assert rpps(identifier) == number

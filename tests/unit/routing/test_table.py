@@ -1,11 +1,12 @@
 """Rows add up; the strongest value wins; the law is that of the document's own date."""
 
+from dataclasses import replace
 from datetime import date
 
 from pfi.model.decision import Channel
 from pfi.routing.facts import DocumentFacts
 from pfi.routing.rulefile import Conditions, Due, Row, Setting
-from pfi.routing.table import RowTest, match
+from pfi.routing.table import RowTest, free_choice, match
 
 FACTS = DocumentFacts("T", date(2025, 6, 1), Setting.OUTSIDE, Setting.OUTSIDE, False, False, False, False)
 NONE, CHOICE, DUE = Due.NONE, Due.FREE_CHOICE, Due.DUE
@@ -73,3 +74,21 @@ def test_two_renditions_of_a_document_count_each_row_once() -> None:
     table = {"T": (RowTest.of(row("R", DUE)),)}
 
     assert [each.id for each in match([FACTS, FACTS], table).rows] == ["R"]
+
+
+def test_a_type_with_a_row_of_free_choice_is_one_whatever_its_conditions_and_its_date() -> None:
+    outside = row("R", CHOICE, when=Conditions(setting_of_production=Setting.IN_STAY), start="2099-01-01")
+    table = {"T": (RowTest.of(row("S", DUE)), RowTest.of(outside))}
+    other = DocumentFacts("U", None, Setting.UNKNOWN, Setting.OUTSIDE, False, False, False, False)
+
+    assert free_choice([FACTS], table)
+    assert free_choice([other, FACTS], table)
+    assert not free_choice([other], table)
+    assert not free_choice([FACTS], {"T": (RowTest.of(row("S", DUE)),)})
+
+
+def test_a_certificate_of_admission_without_consent_fails_the_rows_of_liaison_letters() -> None:
+    letter = row("R", DUE, when=Conditions(admission_without_consent=False))
+
+    assert names(letter) == ["R"]
+    assert names(letter, facts=replace(FACTS, admission_without_consent=True)) == []

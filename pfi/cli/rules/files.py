@@ -1,4 +1,4 @@
-"""`pfi rules`: check and test rule files."""
+"""`pfi rules check`, `test` and `schema`: rule files alone, without store nor traffic."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from pfi.model.errors import ConfigurationError
 from pfi.routing import vectors
 from pfi.routing.rules import RuleBook, load_rules
 from pfi.routing.schema import rules_schema_text
+from pfi.routing.vectors import VectorReport
 
 _FILES = click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FICHIER]...")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Résultat en JSON sur la sortie standard.")
@@ -19,12 +20,7 @@ _SHIPPED = (
 )
 
 
-@click.group("rules", subcommand_metavar="COMMANDE [ARGUMENTS]...", help="Vérifie et essaie les règles de routage.")
-def rules() -> None:
-    pass
-
-
-@rules.command("check", help=f"Vérifie des fichiers de règles, sans rien exécuter. {_SHIPPED}")
+@click.command("check", help=f"Vérifie des fichiers de règles, sans rien exécuter. {_SHIPPED}")
 @_FILES
 @_JSON
 def check(files: tuple[Path, ...], as_json: bool) -> None:
@@ -49,12 +45,18 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
     )
 
 
-@rules.command("test", help=f"Exécute les tests écrits dans les fichiers de règles ; code 1 si l'un échoue. {_SHIPPED}")
+@click.command("test", help=f"Exécute les tests écrits dans les fichiers de règles ; code 1 si l'un échoue. {_SHIPPED}")
 @_FILES
 @_JSON
 @click.pass_context
 def test(context: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     report = vectors.run(_load(files, as_json=as_json))
+    print_report(report, as_json=as_json)
+    context.exit(0 if report.passed else 1)
+
+
+def print_report(report: VectorReport, *, as_json: bool) -> None:
+    """What the tests of rule files say."""
     if as_json:
         _write(
             {
@@ -80,10 +82,9 @@ def test(context: click.Context, files: tuple[Path, ...], as_json: bool) -> None
             for each in result.differences:
                 click.echo(f"       {each.what} : attendu « {each.expected} », obtenu « {each.actual} »")
         click.echo(f"{len(report.results)} tests, {len(report.failures)} en échec.")
-    context.exit(0 if report.passed else 1)
 
 
-@rules.command("schema", help="Écrit le schéma JSON des fichiers de règles, pour les éditeurs.")
+@click.command("schema", help="Écrit le schéma JSON des fichiers de règles, pour les éditeurs.")
 def schema() -> None:
     click.echo(rules_schema_text(), nl=False)
 

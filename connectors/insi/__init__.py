@@ -1,0 +1,1 @@
+"""Verification of an INS by the national teleservice INSi: optional, off by default (INS digest §7)."""
