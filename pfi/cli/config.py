@@ -47,6 +47,7 @@ _HOLDERS = (
     ("ListenerSettings", "source", "pfi.sources"),
     ("DestinationSettings", "connector", "pfi.connectors"),
     ("ReplySettings", "connector", "pfi.connectors"),
+    ("VerificationSettings", "connector", "pfi.verifiers"),
 )
 """Models with a free `settings` block: model, key that names the connector, entry points where it is found."""
 
@@ -79,7 +80,11 @@ def reference_text() -> str:
         "",
     ]
     lines += _block("pfi.yaml", Settings)
-    for group, title in (("pfi.sources", "Source"), ("pfi.connectors", "Connector")):
+    for group, title in (
+        ("pfi.sources", "Source"),
+        ("pfi.connectors", "Connector"),
+        ("pfi.verifiers", "Verifier"),
+    ):
         for point in sorted(entry_points(group=group), key=lambda point: point.name):
             lines += _block(f"{title} `{point.name}`: `settings`", point.load().settings_model)
     return "\n".join(lines).rstrip() + "\n"

@@ -1,16 +1,19 @@
 """Checks a whole configuration: rules, store, certificates, then each neighbour (reached, never given a document)."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from pfi.engine.configuration import Configuration
 from pfi.engine.connector import CheckResult, Surroundings
 from pfi.engine.runner import database_url
 from pfi.engine.settings import Settings
+from pfi.engine.verification import build_verifier
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.decision import Channel
 from pfi.model.errors import PfiError
-from pfi.routing.rules import default_rule_paths, load_rules
+from pfi.model.profile import SenderProfile
+from pfi.routing.rules import RuleBook, default_rule_paths, load_rules
 from pfi.store.database import open_database
 
 
@@ -21,6 +24,7 @@ async def check_everything(configuration: Configuration, *, offline: bool) -> tu
     try:
         rules = load_rules(settings.rules or default_rule_paths())
         results.append(CheckResult("règles", True, f"empreinte {rules.digest[:12]}"))
+        results += _names_in_rules(rules, settings)
     except PfiError as error:
         results.append(CheckResult("règles", False, f"{error.text} {error.next_step}"))
     results.append(await _store(settings, offline=offline))
@@ -63,7 +67,41 @@ async def check_everything(configuration: Configuration, *, offline: bool) -> tu
             surroundings,
             offline=offline,
         )
+    results += await _verifier(configuration, surroundings, offline=offline)
     return tuple(results)
+
+
+def _names_in_rules(rules: RuleBook, settings: Settings) -> Iterator[CheckResult]:
+    """Names that the rules borrow from the configuration: a rule about a sender that does not exist never applies, a
+    mailbox that does not exist refuses every mail."""
+    senders = {sender.name for sender in settings.senders} | {SenderProfile().name}
+    mailboxes = {name for each in settings.destinations.values() for name in each.settings.get("mailboxes", {})}
+    for rule in rules.site.rules:
+        for name in sorted((rule.when.senders or frozenset()) - senders):
+            yield CheckResult(f"règle {rule.id}", False, f"émetteur « {name} » inconnu dans « senders »")
+        if rule.then.mailbox is not None and rule.then.mailbox not in mailboxes:
+            text = f"boîte « {rule.then.mailbox} » inconnue dans « mailboxes » de la destination MSSanté"
+            yield CheckResult(f"règle {rule.id}", False, text)
+    for tag in rules.tags:
+        for name in sorted(tag.senders - senders):
+            yield CheckResult("étiquettes du site", False, f"émetteur « {name} » inconnu dans « senders »")
+
+
+async def _verifier(configuration: Configuration, surroundings: Surroundings, *, offline: bool) -> list[CheckResult]:
+    subject = "vérification INSi"
+    try:
+        verifier = build_verifier(configuration, surroundings)
+        if verifier is None:
+            return []
+        await verifier.open()
+    except PfiError as error:
+        return [CheckResult(subject, False, f"{error.text} {error.next_step}")]
+    try:
+        if offline:
+            return [CheckResult(subject, True, "réglages et certificats corrects")]
+        return [CheckResult(f"{subject} / {each.subject}", each.ok, each.text) for each in await verifier.check()]
+    finally:
+        await verifier.close()
 
 
 async def _store(settings: Settings, *, offline: bool) -> CheckResult:

@@ -27,6 +27,7 @@ from pfi.model.patient import Identifier, IdentityStatus, Ins, Patient, PatientS
 from pfi.model.profile import Policy, SenderProfile
 from pfi.model.submission import DocumentRequest, MessageHeader, Orders, Request, Stay, Submission
 from pfi.routing.decide import decide
+from pfi.routing.exceptions.identity import ANONYMOUS
 from pfi.routing.rules import RuleBook
 from pfi.standards.cda.checks import check_header
 from pfi.standards.cda.header import read_header as read_cda_header
@@ -117,7 +118,7 @@ def interpret(raw: bytes, profile_for: ProfileFor, received_at: datetime | None 
         )
         return Interpretation(Kind.REFUSED, header, SenderProfile(), (finding,))
     if header.message_code == "ADT":
-        adt = read_adt(message)
+        adt = read_adt(message, profile=profile)
         if refuses(adt.findings):
             return Interpretation(Kind.REFUSED, header, profile, adt.findings)
         kind = Kind.PATIENT_EVENT if adt.event is not None else Kind.IGNORED
@@ -190,8 +191,7 @@ def conclude(
         return Conclusion(_acknowledge(interpretation.findings), interpretation.findings, (), None)
     profile = interpretation.profile
     identity = _identify(submission, state, profile)
-    if identity.status is IdentityStatus.QUALIFIED:
-        submission = replace(submission, patient=identity.patient)
+    submission = replace(submission, patient=_as_identified(submission.patient, identity))
     comparison = _same_patient(submission, identity.status, profile)
     identity = with_documents(identity, comparison)
     findings = _each_once((*interpretation.findings, *identity.findings, *comparison))
@@ -225,6 +225,17 @@ def _identify(submission: Submission, state: PatientState | None, profile: Sende
             findings=(*identity.findings, _INS_NOT_IN_DOCUMENT),
         )
     return identity
+
+
+def _as_identified(patient: Patient, identity: Assessment) -> Patient:
+    """The patient as rules see them: with the INS that a qualified identity may use, and the PID-32 that decided. An
+    anonymity that the message asks for stands, whatever is told later of the identity (obligations digest §5, E04)."""
+    if identity.status is IdentityStatus.QUALIFIED:
+        patient = replace(patient, ins=identity.patient.ins, other_ins=identity.patient.other_ins)
+    if not identity.reliability:
+        return patient
+    asked = tuple(each for each in patient.reliability if each.strip().upper() in ANONYMOUS)
+    return replace(patient, reliability=tuple(dict.fromkeys((*identity.reliability, *asked))))
 
 
 def plan(conclusion: Conclusion, ids: IdSource, now: datetime) -> tuple[Planned, ...]:

@@ -16,6 +16,8 @@ from pfi.model.profile import (
     InformationMissing,
     Matrix,
     Mode,
+    NoDmp,
+    Opposed,
     Pid32,
     Policy,
     SameControlId,
@@ -103,6 +105,10 @@ class SenderInsSettings(_Model):
 class SenderDmpSettings(_Model):
     information_missing: InformationMissing = InformationMissing.SEND
     """ZFA-9 `NA` or no ZFA: feed with a finding, or hold."""
+    opposed: Opposed = Opposed.DENY
+    """The patient objects to the feeding of the DMP: not sent, or `hold` in case the objection is lifted."""
+    no_dmp: NoDmp = NoDmp.VOID
+    """The DMP is closed or does not exist: the duty is void, or the document waits (`hold`) in case it is opened."""
     validation: Literal["required", "warn", "off"] | None = None
     """CDA validation before the DMP leg. Default: `required` once a validation pack is installed, else `off`."""
 
@@ -317,6 +323,8 @@ class Settings(_Model):
             environment=self.ins.environment,
             policy=sender.policy,
             information_missing=sender.dmp.information_missing,
+            opposed=sender.dmp.opposed,
+            no_dmp=sender.dmp.no_dmp,
             same_control_id=sender.intake.same_control_id,
             processing_ids=frozenset(sender.hl7.processing_ids),
             masked_ps_blocks_pro=sender.mss.masked_ps_blocks_pro,

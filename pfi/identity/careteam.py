@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pfi.model.adt import PatientEvent
-from pfi.model.parties import Author
+from pfi.model.parties import Author, Person
 from pfi.model.patient import Follower
 
 _OF_THE_PERSON: Final = "ODRP"
@@ -42,9 +42,7 @@ def _told(events: Iterable[PatientEvent]) -> dict[str, tuple[Follower, ...]]:
 
 
 def _follower(author: Author) -> Follower:
-    person = author.person
-    if person is None:
-        return Follower(author.role, "")
+    person = author.person or Person()
     return Follower(author.role, person.identifier, person.family, person.given)
 
 

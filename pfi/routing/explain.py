@@ -22,6 +22,7 @@ ACTION_LABELS = {
 
 CODE_LABELS = {
     "INS_NOT_QUALIFIED": "identité non qualifiée",
+    "INS_NOT_IN_DOCUMENT": "document sans INS",
     "INS_IN_CDA_NOT_QUALIFIED": "INS dans le document, identité non qualifiée",
     "INS_INCOMPLETE": "INS sans tous ses traits",
     "INS_OID_ENVIRONMENT": "INS d'un autre environnement",

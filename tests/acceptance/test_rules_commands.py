@@ -270,3 +270,41 @@ def test_what_is_printed_as_json_is_json(author: Author, capsys: pytest.CaptureF
     ]
     for command in commands:
         assert json.loads(command().out)
+
+
+SITE_RULE = (
+    "kind: site\nrules:\n  - id: SITE_RULE\n    text: Règle d'essai.\n"
+    "    when: {{channels: [{channel}]}}\n    then: {then}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("channel", "then", "change", "said"),
+    [
+        ("PRO", '{add_recipients: [{address: "bis@ch.mssante.fr", kind: organization}]}', "recipients", "à 2 destin"),
+        ("PRO", "{mailbox: laboratoire}", "terms", "sans condition -> boîte laboratoire"),
+        ("DMP", "{hold: {code: A_RELIRE, until: human_release}}", "send>hold", "envoyer -> attendre (A_RELIRE)"),
+    ],
+)
+def test_each_kind_of_change_is_told_with_the_rule_that_makes_it(
+    tmp_path: Path, channel: str, then: str, change: str, said: str
+) -> None:
+    rules_file, traffic = tmp_path / "site.yaml", tmp_path / "trafic"
+    rules_file.write_text(SITE_RULE.format(channel=channel, then=then), encoding="utf-8")
+    traffic.mkdir()
+    (traffic / "1.hl7").write_bytes((SAMPLES / "messages/imagerie-hors-sejour.hl7").read_bytes())
+    arguments = ("rules", "diff", str(rules_file), "--messages", str(traffic), "--config", "aucune.yaml")
+
+    (found,) = pfi(*arguments, "--json").json["changes"]
+
+    assert (found["channel"], found["change"], "SITE_RULE" in found["rules"]) == (channel, change, True)
+    assert said in " ".join(pfi(*arguments).out.split())
+
+
+def test_a_folder_is_compared_with_the_rules_in_force_of_the_configuration(author: Author) -> None:
+    path = author.write(NO_MAIL_TO_PATIENTS)
+    before = author.rules("diff", path, "--messages", str(SAMPLES / "messages"))
+    author.rules("apply", path)
+    after = author.rules("diff", path, "--messages", str(SAMPLES / "messages"))
+
+    assert (before.code, after.code) == (1, 0)

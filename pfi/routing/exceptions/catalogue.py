@@ -11,6 +11,7 @@ SITUATIONS: Mapping[str, Predicate] = {
         identity.ins_oid_not_allowed,
         identity.ins_retired,
         identity.ins_in_cda_not_qualified,
+        identity.ins_not_in_document,
         identity.ins_absent_not_qualified,
         identity.ins_not_validated,
         identity.ins_impossible,

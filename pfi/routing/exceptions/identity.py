@@ -43,6 +43,12 @@ def ins_in_cda_not_qualified(s: Situation) -> bool:
     return s.identity is IdentityStatus.NOT_QUALIFIED and _document_carries_ins(s)
 
 
+def ins_not_in_document(s: Situation) -> bool:
+    """The identity was qualified after the message was written, and neither the message nor the document carries the
+    INS: the PFI may not write it into the document, the creator must send it again (INS digest §6)."""
+    return s.identity_code == "INS_NOT_IN_DOCUMENT"
+
+
 def ins_absent_not_qualified(s: Situation) -> bool:
     """E01: not qualified, no INS in PID-3, none in the document."""
     return _plainly_not_qualified(s) and s.submission.patient.ins is None

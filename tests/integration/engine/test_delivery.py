@@ -201,7 +201,7 @@ async def test_a_stopped_destination_is_left_alone_then_probed(store_url: str) -
         assert len(home.dmp.sent) == 1
         assert await home.states() == dict.fromkeys(("DMP", "DMP2", "DMP3", "DMP4"), "queued")
         await home.until(DMP="delivered", DMP2="delivered", DMP3="delivered", DMP4="delivered")
-        events = await home.engine.journal.engine_events()
+        events = [row for row in await home.engine.journal.engine_events() if row["kind"] != "rules_activated"]
     assert [event["kind"] for event in events] == ["destination_resumed", "destination_stopped"]
 
 
@@ -246,7 +246,7 @@ async def test_a_report_refused_by_its_sender_is_an_event_not_a_loop(store_url: 
         await home.accept(letter(flags=ONLY_DMP))
         await eventually(lambda: _ack_is(home, "refused"))
         assert len(home.reply.received) == 1
-        assert [row["kind"] for row in await home.fetch("SELECT kind FROM events")] == ["ack_refused"]
+        assert [row["kind"] for row in await home.fetch("SELECT kind FROM events WHERE message_id = 1")] == ["ack_refused"]
 
 
 async def _ack_is(home: House, state: str) -> bool:

@@ -301,8 +301,6 @@ def test_no_history_sends_wrongly_nor_loses_nor_repeats(store_url: str, runner: 
     Histories.home, Histories.runner = home, runner
     runner.run(home.engine.start())
     try:
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            Histories, settings=settings(max_examples=25, stateful_step_count=14, deadline=None)
-        )
+        run_state_machine_as_test(Histories, settings=settings(max_examples=25, stateful_step_count=14, deadline=None))
     finally:
         runner.run(home.engine.stop(grace=2))

@@ -1,13 +1,15 @@
 """Held deliveries: told at once, let go, cancelled or given up."""
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 from pfi.model.clock import system_clock
 from samples.generator import world
 from samples.generator.catalogue import discharge
 from samples.generator.request import Flags, write_request
-from tests.integration.engine.fakes import House, house, letter
+from tests.integration.engine.fakes import NOT_DELIVERED, House, house, letter
+from tests.integration.engine.patients import adt
 
 DMP_AND_PRO = Flags(dest_mss_pat=False)
 
@@ -18,14 +20,59 @@ def provisional(control_id: str = "P1") -> bytes:
     return write_request(request.but(reliability="PROV", pid_with_ins=False, flags=DMP_AND_PRO))
 
 
-async def test_a_held_delivery_is_told_at_once_and_told_again_when_delivered(store_url: str) -> None:
+def confidential(control_id: str = "C1") -> bytes:
+    """A letter whose confidentialityCode is V: a person decides for the DMP, the professionals get it (E22)."""
+    request = discharge(control_id, patient=world.DOMINIQUE)
+    (document,) = request.documents
+    return write_request(
+        request.but(documents=(replace(document, confidentiality=("V", "Très restreint")),), flags=DMP_AND_PRO)
+    )
+
+
+async def test_a_held_delivery_is_told_at_once_and_told_again_when_an_operator_lets_it_go(store_url: str) -> None:
     async with house(store_url) as home:
-        await home.accept(provisional())
+        await home.accept(confidential())
         await home.until(DMP="held", PRO="delivered")
-        assert ("Z01", False, "", "INS_NOT_QUALIFIED") in await home.told(2)
+        assert ("Z01", False, "", "CONFIDENTIALITY_RV") in await home.told(2)
+        (line,) = await home.engine.holds.waiting()
+        assert (line.until, line.code) == ("human_release", "CONFIDENTIALITY_RV")
+        assert await home.engine.holds.find(str(line.id)[:8]) == line.id
         assert (await home.engine.holds.release(await _held(home))).done
         await home.until(DMP="delivered")
         assert ("Z01", True, "", "") in await home.told(3)
+
+
+async def test_an_operator_cannot_release_an_identity_that_is_not_qualified(store_url: str) -> None:
+    async with house(store_url) as home:
+        await home.accept(provisional())
+        await home.until(DMP="held", PRO="delivered")
+        release = await home.engine.holds.release(await _held(home))
+        assert not release.done
+        assert "INS" in release.text
+        assert await home.states() == {"DMP": "held", "PRO": "delivered"}
+
+
+async def test_a_release_is_remembered_when_the_document_is_decided_again(store_url: str) -> None:
+    async with house(store_url, retry={"first_seconds": 0.5, "longest_seconds": 0.5}) as home:
+        home.dmp.answers = [NOT_DELIVERED]
+        await home.accept(confidential())
+        await home.until(DMP="held")
+        assert (await home.engine.holds.release(await _held(home))).done
+        await home.until(DMP="queued")
+        await home.accept(adt("A31", world.DOMINIQUE, feeding="INO"))
+        await home.until(DMP="delivered")
+
+
+async def test_an_objection_is_stronger_than_a_release(store_url: str) -> None:
+    async with house(store_url, retry={"first_seconds": 0.5, "longest_seconds": 0.5}) as home:
+        home.dmp.answers = [NOT_DELIVERED]
+        await home.accept(confidential())
+        await home.until(DMP="held")
+        assert (await home.engine.holds.release(await _held(home))).done
+        await home.until(DMP="queued")
+        await home.accept(adt("A31", world.DOMINIQUE, feeding="IO"))
+        await home.until(DMP="cancelled")
+        assert len(home.dmp.sent) == 1
 
 
 async def test_a_held_delivery_is_told_at_its_expiry_when_the_sender_is_set_so(store_url: str) -> None:

@@ -251,13 +251,22 @@ def test_the_acknowledgment_and_modification_flags_are_not_missed() -> None:
     assert not of("ivg_without_flags", case(tags=["ivg"], flags=flags(modif_conf_code=None)))
 
 
-def test_one_rendition_is_enough() -> None:
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("confidentiality_reinforced", {"confidentiality": CodedValue("V")}),
+        ("cda_id_with_extension", {"document_id": DocumentId("2.25.1", "7")}),
+        ("ins_incomplete", {"patient": Patient(ins=TEST_INS)}),
+        ("ins_oid_not_allowed", {"patient": Patient(ins=REAL)}),
+    ],
+)
+def test_one_rendition_is_enough(name: str, change: dict[str, Any]) -> None:
     one = case()
     first = one.submission.documents[0]
-    other = replace(first, header=replace(first.header, confidentiality=CodedValue("V")))
-    both = with_submission(one, lambda each: replace(each, documents=(first, other)))
+    other = replace(first, header=replace(first.header, **change))
 
-    assert of("confidentiality_reinforced", both)
+    for documents in ((first, other), (other, first)):
+        assert of(name, replace(one, submission=replace(one.submission, documents=documents)))
 
 
 def test_a_situation_gathers_what_message_and_feed_tell() -> None:

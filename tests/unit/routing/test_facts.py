@@ -1,7 +1,7 @@
 """Facts are read where the digest says, and never guessed."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -157,7 +157,56 @@ def test_the_tag_of_a_certificate_of_admission_without_consent_is_a_fact() -> No
 
 @pytest.mark.parametrize(
     ("identifier", "number"),
-    [("899700000007", "99700000007"), (" 99700000007 ", "99700000007"), ("0751234567", "0751234567")],
+    [
+        ("899700000007", "99700000007"),
+        (" 99700000007 ", "99700000007"),
+        ("0751234567", "0751234567"),
+        ("8123456789", "8123456789"),
+        ("399700000007", "399700000007"),
+    ],
 )
 def test_an_rpps_is_known_without_the_eight_that_announces_it(identifier: str, number: str) -> None:
     assert rpps(identifier) == number
+
+
+@pytest.mark.parametrize("written", ["٢٠٢٥٠١٠١", "19790", "1979032", "19", "", "+0300"])
+def test_what_is_no_date_is_neither_a_day_nor_an_age(written: str) -> None:
+    assert day_of(written) is None
+    assert is_minor(written, date(2026, 1, 15), 18) is None
+
+
+def test_nobody_is_the_same_as_somebody() -> None:
+    ada = Person("899700000007")
+
+    assert not same_person(ada, None)
+    assert not same_person(None, ada)
+    assert not same_person(Person(" "), Person(""))
+
+
+@pytest.mark.parametrize(
+    ("birth_date", "last_day"),
+    [
+        ("20080115", date(2026, 1, 14)),
+        ("20080131", date(2026, 1, 30)),
+        ("20080101", date(2025, 12, 31)),
+        ("20081231", date(2026, 12, 30)),
+        ("20081115", date(2026, 11, 14)),
+        # incomplete or lunar: the latest day that it allows
+        ("2008", date(2026, 12, 30)),
+        ("20080015", date(2026, 12, 30)),
+        ("20081301", date(2026, 12, 30)),
+        ("20081201", date(2026, 11, 30)),
+        ("200812", date(2026, 12, 30)),
+        ("20080100", date(2026, 1, 30)),
+        ("20080132", date(2026, 1, 30)),
+    ],
+)
+def test_a_minor_is_one_until_the_eve_of_the_birthday(birth_date: str, last_day: date) -> None:
+    assert is_minor(birth_date, last_day, 18) is True
+    assert is_minor(birth_date, last_day + timedelta(days=1), 18) is False
+
+
+def test_the_month_and_the_day_of_a_timestamp_are_read_whole() -> None:
+    assert day_of("20251130") == date(2025, 11, 30)
+    assert day_of("202512") == date(2025, 12, 1)
+    assert day_of("20251301") is None

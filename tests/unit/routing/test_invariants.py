@@ -76,7 +76,7 @@ def the_dmp_is_fed_only_when_it_may_be(world: World, plan: Plan) -> None:
     assert world.given.feeding is not Feeding.OPPOSED
     assert world.given.dmp_status not in (DmpStatus.CLOSED, DmpStatus.ABSENT)
     assert world.given.type not in NOT_IN_J66
-    assert world.given.birth_date, "an INS without its birth date is incomplete"
+    assert world.given.birth_date or not world.cda_ins, "the INS of the document lacks its birth date"
     informed = world.given.feeding is Feeding.NOT_OPPOSED
     assert informed or world.given.information_missing is InformationMissing.SEND
     if DMP not in world.released:

@@ -5,8 +5,12 @@ from dataclasses import replace
 import pytest
 
 from pfi.model.decision import Channel
-from pfi.model.parties import Recipient, RecipientKind
-from pfi.model.patient import Ins
+from pfi.model.document import Participant
+from pfi.model.parties import Author, Recipient, RecipientKind
+from pfi.model.patient import IdentityStatus, Ins
+from pfi.model.profile import Environment
+from pfi.routing.recipients import citizen, professionals
+from pfi.routing.rulefile import Due
 from pfi.routing.specimen import Specimen
 from tests.unit.routing.cases import case, decided, flags, plan, rules_of, with_header, with_submission
 
@@ -127,3 +131,50 @@ def test_a_recipient_whose_channel_is_not_ordered_is_not_served_and_it_is_said()
 
 def test_an_embargo_on_the_patient_keeps_no_address() -> None:
     assert addresses(case(tags=["cit_opposed"]), Channel.CIT) == []
+
+
+@pytest.mark.parametrize("status", [IdentityStatus.NOT_QUALIFIED, IdentityStatus.HOLD])
+def test_an_ins_that_is_not_qualified_makes_no_address_and_the_law_says_so(status: IdentityStatus) -> None:
+    one = case()
+
+    found = citizen(one.submission, status, one.profile)
+
+    assert found.refusal is not None
+    assert (found.refusal.rule, found.legal, found.recipients) == ("NO_MSS_ADDRESS", True, ())
+
+
+@pytest.mark.parametrize(
+    ("environment", "oid"),
+    [(Environment.PRODUCTION, "1.2.250.1.213.1.4.10"), (Environment.TEST, "1.2.250.1.213.1.4.8")],
+)
+def test_a_malformed_patient_address_is_kept_only_for_a_test_ins_in_test(environment: Environment, oid: str) -> None:
+    one = with_submission(
+        named(patient("2790351215189891@patient.mssante.fr")),
+        lambda each: replace(each, patient=replace(each.patient, ins=Ins("279035121518989", oid))),
+    )
+
+    found = citizen(one.submission, IdentityStatus.QUALIFIED, replace(one.profile, environment=environment))
+
+    assert found.refusal is not None
+    assert found.recipients == ()
+
+
+def test_a_patient_named_without_address_is_written_to_at_the_computed_one() -> None:
+    one = named(patient(" "), professional("a@x.mssante.fr"))
+
+    assert addresses(one, Channel.CIT) == [OWN]
+
+
+def test_only_a_participant_ref_is_a_prescriber() -> None:
+    one = case(prescriber=True)
+    (ref,) = one.submission.documents[0].header.participants
+
+    def rule(*participants: Participant) -> tuple[str, bool]:
+        other = with_header(one, lambda each: replace(each, participants=participants))
+        found = professionals(other.submission, Due.DUE, prescriber_only=True)
+        return (found.refusal.rule if found.refusal else "", found.legal)
+
+    assert rule(ref) == ("", False)
+    assert rule(Participant("REF"), Participant("REF", party=Author()), ref) == ("", False)
+    assert rule(replace(ref, type_code="INF")) == ("GENETICS", True)
+    assert rule(Participant("REF")) == ("GENETICS", True)

@@ -120,6 +120,19 @@ def test_an_rpps_is_found_with_or_without_its_eight() -> None:
     assert addresses(case(), "medecin_traitant", state=state) == [BOOK[FULL[TREATING]]]
 
 
+def test_one_holder_whom_the_book_does_not_know_is_told_and_the_others_are_served() -> None:
+    state = PatientState(care_team=(Follower("RP", FULL[REFERRING]), Follower("RT", "899")))
+
+    assert addresses(case(), "referring", state=state) == [BOOK[FULL[REFERRING]]]
+    assert remarks(case(), "referring", state=state) == ["NO_MSS_ADDRESS praticien référent ou adresseur."]
+
+
+def test_participants_without_a_person_hold_no_role() -> None:
+    one = following(case(), Participant("REF"), Participant("REF", party=Author(organization=Organization("CH"))))
+
+    assert remarks(one, "prescriber") == ["NO_RECIPIENT prescripteur."]
+
+
 def test_two_roles_held_at_one_address_make_one_recipient() -> None:
     state = PatientState(care_team=(Follower("ODRP", FULL[TREATING]), Follower("RP", FULL[TREATING])))
     shared = {FULL[TREATING]: "Cabinet@x.mssante.fr"}

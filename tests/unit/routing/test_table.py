@@ -92,3 +92,16 @@ def test_a_certificate_of_admission_without_consent_fails_the_rows_of_liaison_le
 
     assert names(letter) == ["R"]
     assert names(letter, facts=replace(FACTS, admission_without_consent=True)) == []
+
+
+def test_a_row_is_undecided_only_when_the_setting_alone_is_missing() -> None:
+    unknown = replace(FACTS, setting_of_production=Setting.UNKNOWN)
+    outside = row("R", DUE, when=Conditions(setting_of_production=Setting.OUTSIDE))
+    also_elsewhere = row("S", DUE, when=Conditions(setting_of_production=Setting.OUTSIDE, entente_prealable=True))
+    table = {"T": tuple(RowTest.of(each) for each in (outside, also_elsewhere))}
+
+    assert match([unknown], table).undecided == (outside,)
+    assert match([FACTS], table).undecided == ()
+    assert not match([unknown], table).setting_missing(Channel.DMP)
+    due_anyway = {"T": (*table["T"], RowTest.of(row("Q", DUE)))}
+    assert not match([unknown], due_anyway).setting_missing(Channel.PRO)

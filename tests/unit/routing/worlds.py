@@ -11,7 +11,7 @@ from pfi.model.patient import IdentityStatus, Ins, PatientState
 from pfi.model.profile import NoDmp, Opposed, SenderProfile
 from pfi.model.submission import Orders
 from pfi.routing.decide import decide
-from pfi.routing.rulefile import Given, Parameters
+from pfi.routing.rulefile import Given, Parameters, VectorFlags
 from pfi.routing.rules import RuleBook
 from pfi.routing.specimen import TEST_INS, Specimen, specimen
 from tests.unit.routing.cases import shipped_rules
@@ -157,7 +157,7 @@ FACTS = st.builds(
     ins_impossible=st.sampled_from([False, False, False, True]),
 )
 
-WORLDS = st.builds(
+WILD = st.builds(
     World,
     given=GIVEN,
     facts=FACTS,
@@ -176,6 +176,7 @@ WORLDS = st.builds(
     ),
     released=st.frozensets(st.sampled_from(Channel)),
 )
+"""Anything at all: most such cases are closed for several reasons at once."""
 
 SOUND: Final = World(
     given=Given.model_validate(
@@ -201,3 +202,32 @@ SOUND: Final = World(
     parameters=Parameters(),
     released=frozenset(),
 )
+
+_FACTS: Final = (
+    "reliability",
+    "ins_withdrawn",
+    "retired_ins",
+    "deceased",
+    "pro_opposed",
+    "cit_opposed",
+    "ins_impossible",
+)
+
+
+@st.composite
+def _near_sound(draw: st.DrawFn) -> World:
+    """The sound case, but for a few things: where one reason alone decides."""
+    wild = draw(WILD)
+    given, facts, flags = SOUND.given, SOUND.facts, SOUND.given.flags
+    for name in draw(st.sets(st.sampled_from(sorted(set(Given.model_fields) - {"at"})), max_size=3)):
+        given = given.model_copy(update={name: getattr(wild.given, name)})
+    for name in draw(st.sets(st.sampled_from(sorted(VectorFlags.model_fields)), max_size=3)):
+        flags = flags.model_copy(update={name: getattr(wild.given.flags, name)})
+    for name in draw(st.sets(st.sampled_from(_FACTS), max_size=1)):
+        facts = replace(facts, **{name: getattr(wild.facts, name)})
+    if flags != SOUND.given.flags:
+        given = given.model_copy(update={"flags": flags})
+    return replace(wild, given=given, facts=facts)
+
+
+WORLDS = WILD | _near_sound() | _near_sound()
