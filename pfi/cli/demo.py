@@ -48,13 +48,19 @@ STEPS = (
     Step("messages/compte-rendu-operatoire-en-sejour.hl7", "Compte rendu opératoire, en séjour"),
     Step("messages/prescription-hors-sejour.hl7", "Ordonnance vers la pharmacie choisie"),
     Step("messages/biologie-n1-et-n3.hl7", "Deux niveaux CDA du même document : un lot, un courriel"),
-    Step("messages/identite-provisoire.hl7", "INS non qualifiée : DMP en attente, courriel sans INS"),
-    Step("messages/identite-provisoire-matricule-dans-le-cda.hl7", "INS non qualifiée mais présente dans le CDA"),
+    Step(
+        "messages/identite-provisoire.hl7", "INS non qualifiée, absente du CDA : courriel sans INS, à renvoyer ensuite"
+    ),
+    Step(
+        "messages/identite-provisoire-matricule-dans-le-cda.hl7",
+        "INS non qualifiée, présente dans le CDA : attend, puis part une fois",
+    ),
     Step("messages/mauvais-patient.hl7", "CDA d'un autre patient : refusé, rien ne part"),
     Step("messages/patient-sans-dmp.hl7", "Patient sans DMP"),
     Step("messages/patient-dmp-ferme.hl7", "DMP fermé"),
     Step("adt/a31-opposition.hl7", "ADT : le patient s'oppose à l'alimentation"),
     Step("messages/patient-oppose.hl7", "Patient opposé à l'alimentation du DMP"),
+    Step("adt/a31-identite-validee.hl7", "ADT : l'identité en attente est qualifiée"),
     Step("messages/adresse-inconnue.hl7", "Un destinataire inconnu de l'opérateur"),
     Step("messages/doublon-lettre-de-liaison.hl7", "Doublon : même réponse, rien ne repart"),
     Step("messages/demande-imagerie-hors-sejour.hl7", "Le DMP est en panne deux fois, puis accepte"),
@@ -181,8 +187,9 @@ class _Demo:
             submission = read_sample(self._samples / step.file, configuration)
             if submission is None:
                 continue
-            if submission.patient.ins is not None:
-                matricule = submission.patient.ins.matricule
+            ins = submission.patient.ins or submission.documents[0].header.patient.ins
+            if ins is not None:
+                matricule = ins.matricule
                 state = DmpState.ACTIVE
                 if "sans-dmp" in step.file:
                     state = DmpState.ABSENT
@@ -221,7 +228,7 @@ class _Demo:
         return views
 
     async def _wait(self, journal: Journal) -> bool:
-        """Until nothing is under way any more. What is held waits for an event that the demo does not send."""
+        """Until nothing is under way any more. What is still held waits for an event that the demo does not send."""
         deadline = time.monotonic() + _LONGEST_WAIT
         with self._console.status("Livraison, reprises et accusés métier..."):
             while time.monotonic() < deadline:

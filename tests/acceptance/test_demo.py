@@ -62,7 +62,7 @@ def rows_of(text: str) -> dict[str, Row]:
 
 def test_the_demonstration_ends_well(demo: Demo) -> None:
     assert demo.ran.code == 0, demo.ran.out
-    assert len(demo.rows) == 22
+    assert len(demo.rows) == 23
     assert "0 ZAM refusés" in demo.ran.out
     assert "Tout n'est pas arrivé" not in demo.ran.out
 
@@ -91,19 +91,22 @@ def test_biology_in_stay_is_not_sent_to_the_patient(demo: Demo) -> None:
     assert (row.ack, row.dmp, row.pro, row.cit) == ("AA", "remis", "remis", "non demandé")
 
 
-def test_an_unqualified_ins_waits_for_the_dmp_and_leaves_without_ins(demo: Demo) -> None:
-    row = demo.row("INS non qualifiée : DMP")
+def test_a_document_without_ins_leaves_by_mail_and_must_come_again_for_the_dmp(demo: Demo) -> None:
+    row = demo.row("INS non qualifiée, absente")
     assert row.ack == "AA"
-    assert row.dmp.startswith("en attente INS_NOT_QUALIFIED")
+    assert row.dmp.startswith("annulé INS_NOT_IN_DOCUMENT")
     assert row.pro == "remis"
-    assert row.cit.startswith("non envoyé INS_NOT_QUALIFIED")
+    assert row.cit.startswith("non envoyé INS_NOT_IN_DOCUMENT")
     assert "Z01 N INS_NOT_QUALIFIED" in row.reports
 
 
-def test_an_unqualified_ins_inside_the_document_keeps_everything_here(demo: Demo) -> None:
-    row = demo.row("INS non qualifiée mais présente")
+def test_a_document_that_waited_for_a_qualified_identity_leaves_once_everywhere(demo: Demo) -> None:
+    row = demo.row("INS non qualifiée, présente")
     assert row.ack == "AA"
-    assert all(cell.startswith("en attente INS_IN_CDA") for cell in (row.dmp, row.pro, row.cit))
+    assert (row.dmp, row.pro, row.cit) == ("remis", "remis", "remis")
+    assert "Z01 N" in row.reports
+    assert "Z01 Y" in row.reports
+    assert row.reports.count("Z02 Y") == 2
 
 
 def test_the_document_of_another_patient_is_refused(demo: Demo) -> None:

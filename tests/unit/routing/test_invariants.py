@@ -293,9 +293,9 @@ def test_i12_adding_a_veto_never_opens_a_channel(world: World, when: str, effect
         after = world.decided(replace(rules, checks=checks))
         assert sent(after) <= sent(before)
         for channel in Channel:
-            if before[channel].action is Action.DENY:
-                assert after[channel].action in (Action.DENY, Action.VOID)
-            if before[channel].action is Action.VOID:
+            # the address of the patient is only looked for once nothing holds the mail any more
+            unaddressed = channel is CIT and before[channel].code == "NO_MSS_ADDRESS"
+            if before[channel].action in (Action.DENY, Action.VOID) and not unaddressed:
                 assert after[channel].action in (Action.DENY, Action.VOID)
 
 

@@ -1,0 +1,118 @@
+"""The tests as they are without any fault: how long each takes, and which lines each runs."""
+
+import contextlib
+import functools
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import coverage
+import pytest
+
+from tests.mutation.operators import Mutant
+from tests.mutation.session import Selection, finished, options, start
+
+_AT_IMPORT: Final = ""
+_LIMIT: Final = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """`durations` of the tests that pass, in seconds; `lines`: by file and line, the tests that run it; `modules`: what
+    a run imports; `failing`: tests that fail without any fault, which are left out."""
+
+    durations: Mapping[str, float]
+    lines: Mapping[str, Mapping[int, frozenset[str]]]
+    modules: tuple[str, ...]
+    failing: tuple[str, ...]
+
+    def tests_for(self, mutant: Mutant, path: str, budget: float) -> tuple[list[str], bool]:
+        """The tests that may see a fault, the most likely and the fastest first, within a budget of seconds; and
+        whether some were left out.
+
+        What runs at import may be seen by any test of the room; the rest, by those that run the line.
+        """
+        by_line = self.lines.get(path, {})
+        touched = range(mutant.line, mutant.last_line + 1)
+        direct = {test for line in touched for test in by_line.get(line, ()) if test in self.durations}
+        at_import = any(_AT_IMPORT in by_line.get(line, ()) for line in touched)
+        near = {test for tests in by_line.values() for test in tests if test in self.durations} if at_import else set()
+        far = set(self.durations) if at_import else set()
+        own = f"test_{Path(path).stem}"
+        chosen: list[str] = []
+        spent = 0.0
+        for group in (direct, near - direct, far - near - direct):
+            for test in sorted(group, key=lambda each: (own not in each, self.durations[each], each)):
+                spent += self.durations[test]
+                if spent > budget:
+                    return chosen, True
+                chosen.append(test)
+        return chosen, False
+
+
+class _Contexts(Selection):
+    """Tells coverage which test runs. What tests share (a book of rules read once) counts as read at import."""
+
+    def __init__(self, measure: coverage.Coverage) -> None:
+        super().__init__()
+        self._measure = measure
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        for module in [each for name, each in sys.modules.items() if name.startswith("tests.unit")]:
+            for value in list(vars(module).values()):
+                if isinstance(value, functools._lru_cache_wrapper):
+                    with contextlib.suppress(TypeError):
+                        value()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._measure.switch_context(item.nodeid)
+        try:
+            return (yield)
+        finally:
+            self._measure.switch_context(_AT_IMPORT)
+
+
+def measure(package: str, tests: str) -> Baseline:
+    """Runs all the tests of a room once, without fault."""
+    child = start(functools.partial(_measured, package, tests), _LIMIT)
+    while (told := finished(child)) is None:
+
+
+        time.sleep(0.1)
+    if "lines" not in told:
+        raise RuntimeError(f"the tests cannot be run: {told}")
+    names: Sequence[str] = told["tests"]
+    lines = {
+        path: {int(line): frozenset(names[each] for each in ranks) for line, ranks in by_line.items()}
+        for path, by_line in told["lines"].items()
+    }
+    failing = frozenset(told["failing"])
+    durations = {name: value for name, value in told["durations"].items() if name not in failing}
+    return Baseline(durations, lines, tuple(told["modules"]), tuple(sorted(failing)))
+
+
+def _measured(package: str, tests: str) -> Mapping[str, Any]:
+    counting = coverage.Coverage(data_file=None, config_file=False, include=[f"{package}/*"])
+    contexts = _Contexts(counting)
+    counting.start()
+    pytest.main([*options(), tests], plugins=[contexts])
+    counting.stop()
+    ranks: dict[str, int] = defaultdict(lambda: len(ranks))
+    lines: dict[str, dict[int, list[int]]] = {}
+    data = counting.get_data()
+    for path in data.measured_files():
+        by_line = data.contexts_by_lineno(path)
+        relative = str(Path(path).relative_to(Path.cwd()))
+        lines[relative] = {line: [ranks[each] for each in told] for line, told in by_line.items()}
+    return {
+        "durations": contexts.durations,
+        "failing": contexts.failures,
+        "lines": lines,
+        "tests": list(ranks),
+        "modules": list(sys.modules),
+    }
