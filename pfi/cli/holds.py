@@ -13,23 +13,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from pfi.cli.options import config_option, json_option
+from pfi.cli.outcomes import WAITS_FOR
 from pfi.engine import logs
 from pfi.engine.configuration import Configuration
 from pfi.engine.holds import HeldLine
 from pfi.engine.runner import Desk, open_desk
 from pfi.engine.settings import LogSettings
-from pfi.model.decision import Trigger
 
 Result = TypeVar("Result")
-
-WAITS_FOR: dict[str, str] = {
-    Trigger.IDENTITY_QUALIFIED: "une identité qualifiée",
-    Trigger.OBJECTION_LIFTED: "la levée de l'opposition",
-    Trigger.INFORMATION_COLLECTED: "l'information du patient",
-    Trigger.DMP_ACTIVE: "un DMP ouvert",
-    Trigger.HUMAN_RELEASE: "une décision humaine (pfi release)",
-}
-"""What a held delivery waits for, in French."""
 
 
 def _at_desk(config_path: Path, work: Callable[[Desk], Awaitable[Result]]) -> Result:

@@ -13,25 +13,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pfi.cli.message_page import print_message
 from pfi.cli.options import config_option, json_option
-from pfi.cli.outcomes import ACTIONS, DSN, OUTCOMES, SEVERITIES, STATES, coloured, state_text
+from pfi.cli.outcomes import KINDS, STATES, state_text
 from pfi.engine import logs
 from pfi.engine.configuration import Configuration
-from pfi.engine.journal import MessageFilter, MessageView
+from pfi.engine.journal import MessageFilter
 from pfi.engine.runner import Desk, open_desk
 from pfi.engine.settings import LogSettings
 from pfi.model.errors import SenderDataError
 
 Result = TypeVar("Result")
-
-_KINDS = {
-    "request": "demande",
-    "patient_event": "patient",
-    "ignored": "ignoré",
-    "refused": "refusé",
-    "unreadable": "illisible",
-}
-_CHANNELS = {"DMP": "DMP", "PRO": "MSSanté professionnels", "CIT": "MSSanté citoyenne"}
 
 
 def _at_desk(config_path: Path, work: Callable[[Desk], Awaitable[Result]]) -> Result:
@@ -61,7 +53,7 @@ def _plain(value: object) -> Any:
 @click.option("--state", type=click.Choice(list(STATES)), help="Dont une livraison est dans cet état.")
 @click.option("--sender", metavar="NOM", help="De cet émetteur.")
 @click.option("--control-id", metavar="MSH-10", help="De cet identifiant (MSH-10).")
-@click.option("--kind", type=click.Choice(list(_KINDS)), help="De ce genre.")
+@click.option("--kind", type=click.Choice(list(KINDS)), help="De ce genre.")
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
@@ -104,7 +96,7 @@ def messages(
             escape(line.sender),
             escape(line.control_id),
             escape(line.message_type),
-            _KINDS[line.kind],
+            KINDS[line.kind],
             line.ack_code or "-",
             deliveries or "-",
         )
@@ -130,7 +122,7 @@ def show(message_id: int, config_path: Path, raw: bool, as_json: bool) -> None:
     if as_json:
         _dump({name: getattr(view, name) for name in view.__dataclass_fields__})
     else:
-        _print(Console(), view)
+        print_message(Console(), view)
 
 
 @click.command(short_help="Retente ce qui n'est pas parti d'un message.")
@@ -164,107 +156,3 @@ def _unknown(message_id: int) -> SenderDataError:
         f"Aucun message n° {message_id} (ou son contenu a été purgé).",
         "Voir « pfi messages ».",
     )
-
-
-def _print(console: Console, view: MessageView) -> None:
-    message = view.message
-    console.rule(f"Message {message['id']}")
-    console.print(
-        f"{_KINDS[message['kind']]} de [bold]{escape(message['sender'])}[/] par {escape(message['listener'])}, "
-        f"MSH-10 {escape(message['control_id'])}, {escape(message['message_type'])}, {message['size']} octets, "
-        f"reçu le {message['received_at']:%Y-%m-%d à %H:%M:%S} UTC, accusé [bold]{message['ack_code'] or 'aucun'}[/]",
-        highlight=False,
-    )
-    for row in view.documents:
-        console.print(
-            escape(
-                f"Document {row['unique_id']} : type {row['type_code']}, {row['level']}, demande {row['request']}, "
-                f"version {row['version'] or '-'}, {row['size']} octets"
-            ),
-            highlight=False,
-        )
-    _section(console, "Constats", ("Gravité", "Code", "Où", "Constat"), _findings(view))
-    _section(console, "Décisions", ("Canal", "Décision", "Code", "Pourquoi"), _decisions(view))
-    _section(console, "Livraisons", ("Canal", "État", "Essais", "Code", "Texte"), _deliveries(view))
-    _section(console, "Essais", ("Canal", "N°", "Début (UTC)", "Durée", "Résultat", "Code", "Texte"), _attempts(view))
-    _section(console, "Boîtes aux lettres", ("Adresse", "Résultat", "Code", "DSN"), _recipients(view))
-    _section(console, "Accusés métier", ("ZAM", "Réponse", "Boîte", "État", "Essais"), _acks(view))
-    _section(console, "Événements", ("Heure (UTC)", "Événement", "Détail"), _events(view))
-
-
-def _section(console: Console, title: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    if not rows:
-        return
-    table = Table(*headings, title=title, title_justify="left", expand=True)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-
-
-def _findings(view: MessageView) -> list[tuple[str, ...]]:
-    return [
-        (coloured(SEVERITIES, row["severity"]), row["code"], escape(row["location"]), escape(row["text"]))
-        for row in view.findings
-    ]
-
-
-def _decisions(view: MessageView) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for row in view.decisions:
-        word, colour = ACTIONS[row["action"]]
-        because = "\n".join(f"[bold]{escape(reason['rule'])}[/] {escape(reason['text'])}" for reason in row["because"])
-        rows.append((_CHANNELS[row["channel"]], f"[{colour}]{word}[/]", row["code"], because))
-    return rows
-
-
-def _deliveries(view: MessageView) -> list[tuple[str, ...]]:
-    return [
-        (
-            _CHANNELS[row["channel"]],
-            state_text(row["state"]),
-            str(row["attempts"]),
-            escape(row["code"]),
-            escape(row["text"]),
-        )
-        for row in view.deliveries
-    ]
-
-
-def _attempts(view: MessageView) -> list[tuple[str, ...]]:
-    channels = {row["id"]: row["channel"] for row in view.deliveries}
-    return [
-        (
-            channels.get(row["delivery_id"], ""),
-            str(row["number"]),
-            f"{row['started_at']:%H:%M:%S.%f}"[:-3],
-            f"{(row['ended_at'] - row['started_at']).total_seconds() * 1000:.0f} ms",
-            coloured(OUTCOMES, row["outcome"]),
-            escape(row["code"]),
-            escape(row["text"]),
-        )
-        for row in view.attempts
-    ]
-
-
-def _recipients(view: MessageView) -> list[tuple[str, ...]]:
-    return [
-        (escape(row["address"]), coloured(OUTCOMES, row["outcome"]), escape(row["code"]), coloured(DSN, row["dsn"]))
-        for row in view.recipients
-    ]
-
-
-def _acks(view: MessageView) -> list[tuple[str, ...]]:
-    return [
-        (
-            row["event"],
-            "Y" if row["success"] else f"N {escape(row['error_code'])}",
-            escape(row["mailbox"]),
-            state_text(row["state"]),
-            str(row["attempts"]),
-        )
-        for row in view.acks
-    ]
-
-
-def _events(view: MessageView) -> list[tuple[str, ...]]:
-    return [(f"{row['at']:%H:%M:%S}", row["kind"], escape(orjson.dumps(row["detail"]).decode())) for row in view.events]

@@ -6,6 +6,7 @@ from typing import Any
 from rich.markup import escape
 
 from pfi.engine.journal import MessageView
+from pfi.model.decision import Trigger
 
 STATES: Mapping[str, tuple[str, str]] = {
     "waiting": ("attend le précédent", "yellow"),
@@ -44,6 +45,55 @@ DSN: Mapping[str, tuple[str, str]] = {
     "expected": ("attendu", "yellow"),
     "received": ("reçu", "green"),
     "timeout": ("non reçu", "red"),
+}
+
+
+KINDS: Mapping[str, str] = {
+    "request": "demande",
+    "patient_event": "patient",
+    "ignored": "ignoré",
+    "refused": "refusé",
+    "unreadable": "illisible",
+}
+WAITS_FOR: Mapping[str, str] = {
+    Trigger.IDENTITY_QUALIFIED: "une identité qualifiée",
+    Trigger.OBJECTION_LIFTED: "la levée de l'opposition",
+    Trigger.INFORMATION_COLLECTED: "l'information du patient",
+    Trigger.DMP_ACTIVE: "un DMP ouvert",
+    Trigger.HUMAN_RELEASE: "une décision humaine (pfi release)",
+}
+"""What a held delivery, or a refusal that may be cured, waits for."""
+EVENTS: Mapping[str, str] = {
+    "ack_given_up": "accusé métier abandonné",
+    "ack_refused": "accusé métier refusé par l'émetteur",
+    "alert_closed": "alerte close",
+    "alert_opened": "alerte ouverte",
+    "cancelled": "annulé par l'exploitant",
+    "destination_resumed": "destination rétablie",
+    "destination_stopped": "destination arrêtée",
+    "dsn_delayed": "remise retardée (DSN)",
+    "dsn_unmatched": "avis de remise sans courriel connu",
+    "duplicate": "même message reçu de nouveau",
+    "fenced": "résultat tardif écarté",
+    "held": "mis en attente",
+    "hold_expired": "attente expirée",
+    "ins_contradicted": "INS contredite par INSi",
+    "ins_undecided": "INS non tranchée par INSi",
+    "patient_changed": "décidé de nouveau (patient mis à jour)",
+    "register_entry": "inscription au registre local",
+    "released": "libéré",
+    "replayed": "rejoué",
+    "stop_too_late": "arrêt demandé trop tard : déjà en cours",
+    "stopped": "arrêté",
+}
+CHANGES: Mapping[str, str] = {
+    "birth": "créé",
+    "let_go": "libéré",
+    "hold": "mis en attente",
+    "confirm": "confirmé",
+    "stop": "arrêté",
+    "too_late": "déjà en cours",
+    "reopen": "retenté",
 }
 
 
