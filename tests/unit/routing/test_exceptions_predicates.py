@@ -36,6 +36,11 @@ def patient(one: Specimen, **changes: Any) -> Specimen:
     return with_submission(one, lambda each: replace(each, patient=replace(each.patient, **changes)))
 
 
+def concluding(one: Specimen, code: str) -> Specimen:
+    """The identity assessment found something that headers do not show."""
+    return replace(one, identity=replace(one.identity, code=code))
+
+
 def of(name: str, one: Specimen, **parameters: Any) -> bool:
     return SITUATIONS[name](situation(one, **parameters))
 
@@ -61,6 +66,8 @@ CASES: Final[list[tuple[str, Specimen, Specimen]]] = [
     ("ins_retired", state(case(), ins_withdrawn=True), state(case(**UNQUALIFIED), ins_withdrawn=True)),
     ("ins_in_cda_not_qualified", case(**UNQUALIFIED, ins_in_cda=True), case(**UNQUALIFIED)),
     ("ins_in_cda_not_qualified", case(**UNQUALIFIED, ins_in_cda=True), case(ins_in_cda=True)),
+    ("ins_not_in_document", concluding(case(), "INS_NOT_IN_DOCUMENT"), concluding(case(), "INS_INCOMPLETE")),
+    ("ins_incomplete", concluding(case(), "INS_INCOMPLETE"), concluding(case(), "INS_NOT_IN_DOCUMENT")),
     ("ins_absent_not_qualified", case(**UNQUALIFIED), case(**UNQUALIFIED, ins_in_message=True)),
     ("ins_absent_not_qualified", case(**UNQUALIFIED), case(**UNQUALIFIED, ins_in_cda=True)),
     ("ins_absent_not_qualified", case(**UNQUALIFIED), state(case(**UNQUALIFIED), ins_impossible=True)),
