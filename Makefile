@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo run test lint bench lock clean
+.PHONY: help setup demo run test lint bench mutants lock clean
 
 help:
 	@echo "make demo   démonstration complète : moteur, bac à sable, vrais échanges"
@@ -12,6 +12,7 @@ help:
 	@echo "make test   tous les contrôles et tous les tests"
 	@echo "make lint   style, types, contrats d'import"
 	@echo "make bench  mesure des performances (bornée, en local)"
+	@echo "make mutants  chaque petite faute mise dans l'identité et le routage fait-elle échouer un test ? (long)"
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 ou plus récent est nécessaire (ici : " + sys.version.split()[0] + "). Indiquer le bon avec : make PYTHON=python3.12 ...")'
@@ -41,6 +42,10 @@ test: lint
 
 bench: $(READY)
 	@$(BIN)/pfi bench
+
+# Mutation testing of the rooms that decide: docs/mutation.md. Only what changed since the last run is tried again.
+mutants: $(READY)
+	PYTHONHASHSEED=0 nice -n 15 $(BIN)/python -m tests.mutation $(ARGS)
 
 # Written with uv (https://docs.astral.sh/uv/); holds hashes, and no address of an index.
 lock:

@@ -29,9 +29,9 @@ def compile_pdfs() -> None:
 
 def files() -> dict[str, bytes]:
     """Every generated file but the PDFs and the bench: path below `samples/` -> bytes."""
-    from samples.generator import catalogue, readme
+    from samples.generator import bundle, catalogue, readme
 
-    written = {sample.file: sample.make() for sample in catalogue.all_samples()}
+    written = {sample.file: sample.make() for sample in (*catalogue.all_samples(), *bundle.samples())}
     written["README.md"] = readme.write().encode("utf-8")
     written["patients.yaml"] = readme.write_patients().encode("utf-8")
     return written

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.dmp.settings import DmpSettings
+from connectors.dmp.settings import DmpSettings, finess, plain
 from pfi.model.delivery import Delivery
 from pfi.model.document import CodedValue
-from pfi.model.parties import Author, Organization, Person
+from pfi.model.parties import Author, Establishment, Organization, Person
 from pfi.standards.cda.oids import PROFESSIONAL_OID, STRUCTURE_OID
 
 _PROFESSIONS: Final = "1.2.250.1.71.1.2.7"  # TRE_G15
@@ -31,18 +31,33 @@ class Caller:
 
 
 def caller(delivery: Delivery, settings: DmpSettings) -> Caller | None:
-    """`None` when the message names nobody and no responsible person is configured."""
+    """`settings` are those of the legal entity that sends. `None` when the message names nobody and no responsible
+    person is configured."""
     sender = delivery.sender or Author()
-    person = sender.person if sender.person is not None and sender.person.identifier else _responsible(settings)
+    organization = _structure(sender.organization, delivery.establishment, settings)
+    sector = f"{settings.structure.sector}^{_SECTORS}"
+    responsible = _responsible(settings)
+    named = sender.person is not None and bool(sender.person.identifier)
+    device = sender.device if not named and sender.device is not None and sender.device.identifier else None
+    if device is not None:
+        # A system signs its own lots, and somebody answers for it.
+        return Caller(
+            author=Author(device=device, organization=organization, role=sender.role, specialty=sender.specialty),
+            name_id=responsible.identifier if responsible is not None else device.identifier,
+            subject=device.name or device.identifier,
+            structure=organization.identifier,
+            sector=sector,
+            roles=_roles(sender, settings),
+        )
+    person = sender.person if named else responsible
     if person is None:
         return None
-    organization = _structure(sender.organization, settings)
     return Caller(
         author=Author(person=person, organization=organization, role=sender.role, specialty=sender.specialty),
         name_id=person.identifier,
         subject=" ".join(part for part in (person.family, person.given) if part),
         structure=organization.identifier,
-        sector=f"{settings.structure.sector}^{_SECTORS}",
+        sector=sector,
         roles=_roles(sender, settings),
     )
 
@@ -55,8 +70,9 @@ def _responsible(settings: DmpSettings) -> Person | None:
     return Person(known.identifier, PROFESSIONAL_OID, "IDNPS" if national else "EI", known.family, known.given)
 
 
-def _structure(organization: Organization | None, settings: DmpSettings) -> Organization:
-    """The sender's structure when it has a national identifier, else the configured one."""
+def _structure(organization: Organization | None, place: Establishment, settings: DmpSettings) -> Organization:
+    """The sender's structure when it has a national identifier, else the geographic establishment of the message when
+    it is known to be the entity's, else the configured one."""
     if (
         organization is not None
         and organization.identifier
@@ -64,6 +80,9 @@ def _structure(organization: Organization | None, settings: DmpSettings) -> Orga
         and organization.identifier_type in ("", "IDNST")
     ):
         return Organization(organization.name, organization.identifier, STRUCTURE_OID, "IDNST")
+    told = finess(place.eg)
+    if told and told in {plain(name) for name in settings.establishments}:
+        return Organization(settings.structure.name, f"1{told}", STRUCTURE_OID, "IDNST")
     return Organization(settings.structure.name, settings.structure.identifier, STRUCTURE_OID, "IDNST")
 
 

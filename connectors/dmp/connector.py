@@ -1,6 +1,7 @@
 """The DMP connector: existence test, feed, replacement, deletion, and what to do after a doubt (DMP digest §1, §2)."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -10,37 +11,54 @@ from urllib.parse import urlsplit
 from connectors.dmp.answers import read_registry_response, read_reply
 from connectors.dmp.caller import Caller, caller
 from connectors.dmp.checks import check_id, check_patient, refused
-from connectors.dmp.existence import ExistenceAnswer, ExistenceCache, existence_request, read_existence
+from connectors.dmp.entities import SIGN, Entities, Entity, Tools
+from connectors.dmp.existence import (
+    ExistenceAnswer,
+    ExistenceCache,
+    existence_request,
+    read_existence,
+    told_as_blocked,
+)
 from connectors.dmp.feed import Lot, describe, feed_request, lot_metadata
 from connectors.dmp.queries import delete_request, find_request, read_references
 from connectors.dmp.settings import DmpSettings
-from connectors.dmp.transport import Transport, host_of
+from connectors.dmp.transport import host_of
 from connectors.dmp.wire import Wire, WireRequest
-from pfi.engine.connector import CheckResult, ConnectorSettings, Preview, Surroundings
+from pfi.engine.connector import CertificateState, CheckResult, ConnectorSettings, Preview, Surroundings
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind
 from pfi.model.errors import ConfigurationError, SenderDataError
 from pfi.model.patient import Ins
 from pfi.model.submission import Request
 from pfi.standards.x509.authority import TestAuthority
-from pfi.standards.x509.identity import CertifiedKey, from_pem, load
+from pfi.standards.x509.identity import from_pem
+from pfi.standards.x509.secret import read_secret
 from pfi.standards.xds.mapping import patient_id
 
-_SIGN: Final = "certificat de signature (ORG_SIGN)"
-_TLS: Final = "certificat d'authentification (ORG_AUTH_CLI)"
 _SOON: Final = timedelta(days=30)
 _THREAD_FROM: Final = 65_536
+_ENTITY_PAUSE: Final = 300.0
+"""Seconds before a legal entity that the DMP refused is tried again, while the others go on."""
+_OF_EVERYBODY: Final = frozenset({"DMP_SERVER_CERTIFICATE"})
+"""Refusals that do not depend on who we are."""
 _UNRESOLVED: Final = "urn:uuid:00000000-0000-0000-0000-000000000000"
 """Stands for an entryUUID of the registry in previews."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What every request of one delivery shares."""
+    """What every request of one delivery shares: the same entity, with the same key, from the first to the last."""
 
+    entity: Entity
+    tools: Tools
     caller: Caller
     ins: Ins
     resource_id: str
     secret: bool
+
+    @property
+    def settings(self) -> DmpSettings:
+        """Those of the entity."""
+        return self.entity.settings
 
 
 class DmpConnector:
@@ -51,109 +69,96 @@ class DmpConnector:
     def __init__(self, settings: DmpSettings, surroundings: Surroundings) -> None:
         self._settings = settings
         self._surroundings = surroundings
-        self._transport = Transport(settings)
+        self._entities = Entities(settings, surroundings)
         self._existence = ExistenceCache(settings.existence.cache_seconds, settings.existence.cache_size)
-        self._key: CertifiedKey | None = None
-        self._tls_key: CertifiedKey | None = None
-        self._wire: Wire | None = None
+        self._is_open = False
+        self._looking = asyncio.Lock()
 
     async def open(self) -> None:
-        """Loads the two certificates and the homologation number. Raises ConfigurationError."""
+        """Loads the certificates of every entity and the homologation number. Raises ConfigurationError."""
         await asyncio.to_thread(self._load)
-        self._transport.open()
+        self._is_open = True
 
     def _load(self) -> None:
-        now = self._surroundings.clock()
-        signing, tls = self._settings.signing, self._settings.tls
-        homologation = self._settings.product.homologation_number()
-        if not homologation:
-            raise ConfigurationError(
-                "DMP_HOMOLOGATION_MISSING",
-                "Le numéro d'homologation DMP n'est pas donné.",
-                f"Le fournir par la variable {self._settings.product.homologation_env} ou product.homologation_file.",
-            )
-        self._key = load(
-            signing.certificate,
-            signing.key,
-            subject=_SIGN,
-            purpose="sign",
-            now=now,
-            password=signing.key_password.get_secret_value() if signing.key_password else "",
-        )
-        self._tls_key = load(
-            tls.certificate,
-            tls.key,
-            subject=_TLS,
-            purpose="auth_cli",
-            now=now,
-            password=tls.key_password.get_secret_value() if tls.key_password else "",
-        )
-        if self._key.der == self._tls_key.der:
-            raise ConfigurationError(
-                "DMP_SAME_CERTIFICATE",
-                "Le certificat de signature et celui d'authentification sont le même.",
-                "Le DMP exige deux certificats distincts : ORG_AUTH_CLI et ORG_SIGN.",
-            )
-        self._wire = Wire(self._settings, self._surroundings, self._key, homologation)
+        self._entities.open(read_secret(self._settings.product.homologation, "numéro d'homologation DMP"))
+
+    async def certificates(self) -> tuple[CertificateState, ...]:
+        """Looks at the files again; renewed certificates serve new connections and new signatures."""
+        async with self._looking:
+            renewed = await asyncio.to_thread(self._look)
+            for entity, context in renewed:
+                if self._is_open:
+                    await entity.transport.renew(context)
+            return self._entities.states()
+
+    def _look(self) -> tuple[tuple[Entity, ssl.SSLContext], ...]:
+        return self._entities.refresh()
 
     async def close(self) -> None:
         """Ends connections."""
-        await self._transport.close()
+        self._is_open = False
+        for entity in self._entities.every:
+            await entity.transport.close()
 
     async def check(self) -> tuple[CheckResult, ...]:
-        """Dates of the certificates, then one TLS handshake per host. Sends nothing of a patient."""
-        results = [self._dates(_SIGN, self._key), self._dates(_TLS, self._tls_key)]
+        """Certificates, then one TLS handshake per entity and host. Sends nothing of a patient."""
+        results = [self._told(state) for state in await self.certificates()]
         urls = self._settings.urls
-        for host, url in {host_of(url): url for url in (urls.repository, urls.registry, urls.patients)}.items():
-            failure = await self._transport.reach(url)
-            if failure is None:
-                results.append(CheckResult(f"DMP {host}", True, "Connexion TLS mutuelle établie."))
-            else:
-                text = f"{failure.text} Vérifier l'adresse, le pare-feu et les certificats."
-                results.append(CheckResult(f"DMP {host}", False, text))
+        for entity in self._entities.every:
+            if not entity.is_loaded:
+                continue
+            for host, url in {host_of(url): url for url in (urls.repository, urls.registry, urls.patients)}.items():
+                subject = f"DMP {host}" if entity.alone else f"DMP {host}, entité {entity.name}"
+                failure = await entity.transport.reach(url)
+                if failure is None:
+                    results.append(CheckResult(subject, True, "Connexion TLS mutuelle établie."))
+                else:
+                    text = f"{failure.text} Vérifier l'adresse, le pare-feu et les certificats."
+                    results.append(CheckResult(subject, False, text))
         return tuple(results)
 
-    def _dates(self, subject: str, key: CertifiedKey | None) -> CheckResult:
-        if key is None:
-            return CheckResult(subject, False, "Certificat non chargé.")
-        end = key.certificate.not_valid_after_utc
-        if end < self._surroundings.clock() + _SOON:
-            return CheckResult(subject, False, f"Expire le {end:%d/%m/%Y} : le renouveler dès maintenant.")
-        return CheckResult(subject, True, f"Valable jusqu'au {end:%d/%m/%Y}.")
+    def _told(self, state: CertificateState) -> CheckResult:
+        if state.fault or state.not_after is None:
+            return CheckResult(state.subject, False, state.fault_text or "Certificat non chargé.")
+        if state.not_after < self._surroundings.clock() + _SOON:
+            return CheckResult(
+                state.subject, False, f"Expire le {state.not_after:%d/%m/%Y} : le renouveler dès maintenant."
+            )
+        return CheckResult(state.subject, True, f"Valable jusqu'au {state.not_after:%d/%m/%Y}.")
 
     async def send(self, delivery: Delivery) -> Outcome:
         """One attempt: checks, existence test, references of replaced documents, then the transaction."""
-        wire, key = self._opened()
-        call = self._call(delivery)
-        if isinstance(call, Outcome):
-            return call
+        call = self._ready(delivery)
+        return call if isinstance(call, Outcome) else _contained(await self._send(delivery, call), call.entity)
+
+    async def _send(self, delivery: Delivery, call: _Call) -> Outcome:
         if delivery.request is Request.DELETE:
-            return await self._delete(delivery, call, wire, sent_before=delivery.attempt > 1)
+            return await self._delete(delivery, call, sent_before=delivery.attempt > 1)
         # A first description refuses what can be refused before any network.
         lot = self._describe(delivery, call, {})
         if isinstance(lot, Outcome):
             return lot
         if self._settings.existence.enabled:
-            refusal = await self._existence_refusal(delivery, call, wire)
+            refusal = await self._existence_refusal(delivery, call)
             if refusal is not None:
                 return refusal
         if delivery.request is Request.REPLACE:
-            replaced = await self._replaced(delivery, call, wire)
+            replaced = await self._replaced(delivery, call)
             if isinstance(replaced, Outcome):
                 return _nothing_sent(replaced)
             lot = self._describe(delivery, call, replaced)
             if isinstance(lot, Outcome):
                 return lot
-        return await self._feed(lot, delivery, call, wire, key, sent_before=delivery.attempt > 1)
+        return await self._feed(lot, delivery, call, sent_before=delivery.attempt > 1)
 
     async def resolve(self, delivery: Delivery) -> Outcome:
         """Asks for our documents by uniqueId; absent, sends again with the same identifiers, so that "already there"
         can only mean that it had arrived."""
-        wire, _ = self._opened()
-        call = self._call(delivery)
-        if isinstance(call, Outcome):
-            return call
-        found = [await self._find(document.unique_id, delivery, call, wire) for document in delivery.documents]
+        call = self._ready(delivery)
+        return call if isinstance(call, Outcome) else _contained(await self._resolve(delivery, call), call.entity)
+
+    async def _resolve(self, delivery: Delivery, call: _Call) -> Outcome:
+        found = [await self._find(document.unique_id, delivery, call) for document in delivery.documents]
         for answer in found:
             if isinstance(answer, Outcome):
                 # Whatever the reason, the first doubt remains.
@@ -161,25 +166,24 @@ class DmpConnector:
         if delivery.request is Request.DELETE:
             if not any(found):
                 return Outcome(OutcomeKind.DELIVERED, evidence={"resolved_by": "TD3.1b"})
-            return await self._delete(delivery, call, wire, sent_before=True)
+            return await self._delete(delivery, call, sent_before=True)
         if all(found):
             return Outcome(OutcomeKind.DELIVERED, evidence={"resolved_by": "TD3.1b"})
-        return await self.send(replace(delivery, attempt=max(delivery.attempt, 2)))
+        return await self._send(replace(delivery, attempt=max(delivery.attempt, 2)), call)
 
     def preview(self, delivery: Delivery) -> Preview:
         """The feeding request as HTTP. Before `open`, throw-away certificates sign it; entryUUIDs that only the
         registry knows are zero. Raises SenderDataError with the code of a refusal."""
-        wire, key = self._preview_tools()
-        call = self._call(delivery)
+        call = self._preview_call(delivery)
         if isinstance(call, Outcome):
             raise SenderDataError(call.code, call.text)
         if delivery.request is Request.DELETE:
             request = delete_request(
-                lot_metadata(delivery, call.caller, self._settings, resource_id=call.resource_id),
+                lot_metadata(delivery, call.caller, call.settings, resource_id=call.resource_id),
                 [_UNRESOLVED for _ in delivery.documents],
                 call.caller,
-                self._settings,
-                wire,
+                call.settings,
+                call.tools.wire,
                 secret=call.secret,
             )
         else:
@@ -191,22 +195,32 @@ class DmpConnector:
             lot = self._describe(delivery, call, replaced)
             if isinstance(lot, Outcome):
                 raise SenderDataError(lot.code, lot.text)
-            request = self._feed_request(lot, delivery, call, wire, key)
+            request = self._feed_request(lot, delivery, call)
         return Preview("http", _http(request))
 
     # --- steps ---
 
-    def _call(self, delivery: Delivery) -> _Call | Outcome:
-        ins = check_patient(delivery, self._settings)
+    def _ready(self, delivery: Delivery) -> _Call | Outcome:
+        """The call of a delivery that may leave now, with the tools of its entity."""
+        if not self._is_open:
+            raise ConfigurationError("DMP_NOT_OPEN", "Le connecteur DMP n'est pas ouvert.")
+        entity = self._entities.of(delivery)
+        if isinstance(entity, Outcome):
+            return entity
+        return entity.refusal() or self._call(delivery, entity, entity.tools())
+
+    def _call(self, delivery: Delivery, entity: Entity, tools: Tools) -> _Call | Outcome:
+        ins = check_patient(delivery, entity.settings)
         if isinstance(ins, Outcome):
             return ins
-        who = caller(delivery, self._settings)
+        who = caller(delivery, entity.settings)
         if who is None:
             return refused(
                 "DMP_SENDER_MISSING",
                 "Le message ne nomme pas l'expéditeur (PRT SB) et aucun responsable n'est configuré (responsible).",
             )
-        return _Call(who, ins, patient_id(delivery.patient, True), bool(delivery.orders.connexion_secrete))
+        secret = bool(delivery.orders.connexion_secrete)
+        return _Call(entity, tools, who, ins, patient_id(delivery.patient, True), secret)
 
     def _describe(self, delivery: Delivery, call: _Call, replaced: Mapping[str, str]) -> Lot | Outcome:
         if delivery.request is Request.REPLACE and any(
@@ -216,9 +230,9 @@ class DmpConnector:
                 "DMP_REPLACED_ID_MISSING",
                 "Le document de remplacement ne dit pas quel document il remplace (relatedDocument RPLC).",
             )
-        return describe(delivery, call.caller, self._settings, resource_id=call.resource_id, replaced=replaced)
+        return describe(delivery, call.caller, call.settings, resource_id=call.resource_id, replaced=replaced)
 
-    async def _existence_refusal(self, delivery: Delivery, call: _Call, wire: Wire) -> Outcome | None:
+    async def _existence_refusal(self, delivery: Delivery, call: _Call) -> Outcome | None:
         now = self._surroundings.clock()
         known = self._existence.get(call.ins, now)
         if known is None:
@@ -226,15 +240,18 @@ class DmpConnector:
                 call.ins,
                 call.caller,
                 call.resource_id,
-                self._settings,
-                wire,
+                call.settings,
+                call.tools.wire,
                 now=now,
                 query_id=str(self._surroundings.ids.uuid4()),
                 secret=call.secret,
             )
-            reply = await self._transport.post(request)
+            reply = await call.entity.transport.post(request)
+            blocked = call.settings.existence.blocked_values
             answer: ExistenceAnswer | Outcome = (
-                reply if isinstance(reply, Outcome) else read_existence(reply, request.message_id, delivery.patient)
+                reply
+                if isinstance(reply, Outcome)
+                else read_existence(reply, request.message_id, delivery.patient, blocked)
             )
             if isinstance(answer, Outcome):
                 return _nothing_sent(answer)
@@ -242,21 +259,23 @@ class DmpConnector:
             known = answer
         return known.refusal()
 
-    async def _find(self, unique_id: str, delivery: Delivery, call: _Call, wire: Wire) -> tuple[str, ...] | Outcome:
-        request = find_request(unique_id, call.caller, call.resource_id, self._settings, wire, secret=call.secret)
-        reply = await self._transport.post(request)
+    async def _find(self, unique_id: str, delivery: Delivery, call: _Call) -> tuple[str, ...] | Outcome:
+        request = find_request(
+            unique_id, call.caller, call.resource_id, call.settings, call.tools.wire, secret=call.secret
+        )
+        reply = await call.entity.transport.post(request)
         if isinstance(reply, Outcome):
             return reply
         return read_references(reply, request.message_id, delivery.patient)
 
-    async def _replaced(self, delivery: Delivery, call: _Call, wire: Wire) -> dict[str, str] | Outcome:
+    async def _replaced(self, delivery: Delivery, call: _Call) -> dict[str, str] | Outcome:
         """entryUUID of each replaced document: resolved at the last moment, for it changes (DMP digest §1.5)."""
         references: dict[str, str] = {}
         for document in delivery.documents:
             parent = document.header.replaced
             if parent is None:
                 continue
-            found = await self._find(parent.xds, delivery, call, wire)
+            found = await self._find(parent.xds, delivery, call)
             if isinstance(found, Outcome):
                 return found
             if not found:
@@ -267,14 +286,12 @@ class DmpConnector:
             references[document.unique_id] = found[0]
         return references
 
-    async def _feed(
-        self, lot: Lot, delivery: Delivery, call: _Call, wire: Wire, key: CertifiedKey, *, sent_before: bool
-    ) -> Outcome:
+    async def _feed(self, lot: Lot, delivery: Delivery, call: _Call, *, sent_before: bool) -> Outcome:
         try:
-            request = await self._feed_bytes(lot, delivery, call, wire, key)
+            request = await self._feed_bytes(lot, delivery, call)
         except SenderDataError as error:
             return refused(error.code, error.text)
-        outcome = await self._exchange(request, delivery, sent_before=sent_before)
+        outcome = await self._exchange(request, delivery, call, sent_before=sent_before)
         if outcome.kind is OutcomeKind.REFUSED:
             self._existence.forget(call.ins)
         return replace(
@@ -283,13 +300,13 @@ class DmpConnector:
             evidence={**self._evidence(delivery, request), **outcome.evidence},
         )
 
-    async def _delete(self, delivery: Delivery, call: _Call, wire: Wire, *, sent_before: bool) -> Outcome:
+    async def _delete(self, delivery: Delivery, call: _Call, *, sent_before: bool) -> Outcome:
         references: list[str] = []
         for document in delivery.documents:
             refusal = check_id(document)
             if refusal is not None:
                 return refusal
-            found = await self._find(document.unique_id, delivery, call, wire)
+            found = await self._find(document.unique_id, delivery, call)
             if isinstance(found, Outcome):
                 return _nothing_sent(found)
             references += found[:1]
@@ -300,53 +317,69 @@ class DmpConnector:
                 "DMP_DOCUMENT_NOT_FOUND",
                 "Le document à supprimer n'est pas dans le DMP, ou n'y a pas été déposé par la structure.",
             )
-        lot = lot_metadata(delivery, call.caller, self._settings, resource_id=call.resource_id)
-        request = delete_request(lot, references, call.caller, self._settings, wire, secret=call.secret)
-        outcome = await self._exchange(request, delivery, sent_before=sent_before)
+        lot = lot_metadata(delivery, call.caller, call.settings, resource_id=call.resource_id)
+        request = delete_request(lot, references, call.caller, call.settings, call.tools.wire, secret=call.secret)
+        outcome = await self._exchange(request, delivery, call, sent_before=sent_before)
         return replace(outcome, evidence={**self._evidence(delivery, request), **outcome.evidence})
 
-    async def _exchange(self, request: WireRequest, delivery: Delivery, *, sent_before: bool) -> Outcome:
-        reply = await self._transport.post(request)
+    async def _exchange(self, request: WireRequest, delivery: Delivery, call: _Call, *, sent_before: bool) -> Outcome:
+        reply = await call.entity.transport.post(request)
         if isinstance(reply, Outcome):
             return reply
         answer = read_reply(reply, request.message_id, delivery.patient)
         if isinstance(answer, Outcome):
             return answer
-        return read_registry_response(answer, delivery.patient, sent_before=sent_before)
+        outcome = read_registry_response(answer, delivery.patient, sent_before=sent_before)
+        return told_as_blocked(outcome, call.settings.blocked_codes)
 
-    async def _feed_bytes(
-        self, lot: Lot, delivery: Delivery, call: _Call, wire: Wire, key: CertifiedKey
-    ) -> WireRequest:
+    async def _feed_bytes(self, lot: Lot, delivery: Delivery, call: _Call) -> WireRequest:
         """Canonicalising and signing a large document takes milliseconds of C code that release the GIL."""
         if sum(document.size for document in lot.documents) < _THREAD_FROM:
-            return self._feed_request(lot, delivery, call, wire, key)
-        return await asyncio.to_thread(self._feed_request, lot, delivery, call, wire, key)
+            return self._feed_request(lot, delivery, call)
+        return await asyncio.to_thread(self._feed_request, lot, delivery, call)
 
-    def _feed_request(self, lot: Lot, delivery: Delivery, call: _Call, wire: Wire, key: CertifiedKey) -> WireRequest:
+    def _feed_request(self, lot: Lot, delivery: Delivery, call: _Call) -> WireRequest:
         return feed_request(
-            lot, delivery, call.caller, self._settings, wire=wire, key=key, now=self._surroundings.clock()
+            lot,
+            delivery,
+            call.caller,
+            call.settings,
+            wire=call.tools.wire,
+            key=call.tools.key,
+            now=self._surroundings.clock(),
         )
 
     def _evidence(self, delivery: Delivery, request: WireRequest) -> dict[str, str]:
-        return {"submission_set": delivery.ids.submission_set, "soap_message_id": request.message_id}
+        return {
+            "submission_set": delivery.ids.submission_set,
+            "soap_message_id": request.message_id,
+            "vihf_id": request.assertion_id,
+        }
 
-    def _opened(self) -> tuple[Wire, CertifiedKey]:
-        if self._wire is None or self._key is None:
-            raise ConfigurationError("DMP_NOT_OPEN", "Le connecteur DMP n'est pas ouvert.")
-        return self._wire, self._key
-
-    def _preview_tools(self) -> tuple[Wire, CertifiedKey]:
-        if self._wire is not None and self._key is not None:
-            return self._wire, self._key
-        clock = self._surroundings.clock
-        throw_away = TestAuthority("AC jetable de prévisualisation", clock).issue(
-            "PFI",
-            organization=self._settings.structure.name,
-            identifier=self._settings.structure.identifier,
-            key_usage="sign",
+    def _preview_call(self, delivery: Delivery) -> _Call | Outcome:
+        entity = self._entities.of(delivery)
+        if isinstance(entity, Outcome):
+            return entity
+        if self._is_open and entity.is_loaded:
+            return self._call(delivery, entity, entity.tools())
+        structure = entity.settings.structure
+        throw_away = TestAuthority("AC jetable de prévisualisation", self._surroundings.clock).issue(
+            "PFI", organization=structure.name, identifier=structure.identifier, key_usage="sign"
         )
-        key = from_pem(throw_away.cert_pem, throw_away.key_pem, subject=_SIGN, purpose="sign", now=clock())
-        return Wire(self._settings, self._surroundings, key, "0000000000"), key
+        now = self._surroundings.clock()
+        key = from_pem(throw_away.cert_pem, throw_away.key_pem, subject=SIGN, purpose="sign", now=now)
+        return self._call(delivery, entity, Tools(Wire(entity.settings, self._surroundings, key, "0000000000"), key))
+
+
+def _contained(outcome: Outcome, entity: Entity) -> Outcome:
+    """What the DMP refuses because of one entity's certificates does not stop the others."""
+    if entity.alone:
+        return outcome
+    evidence = {"entity": entity.name, **outcome.evidence}
+    if not outcome.stop_destination or outcome.code in _OF_EVERYBODY:
+        return replace(outcome, evidence=evidence)
+    wait = outcome.retry_after if outcome.retry_after is not None else _ENTITY_PAUSE
+    return replace(outcome, stop_destination=False, retry_after=wait, evidence=evidence)
 
 
 def _nothing_sent(outcome: Outcome) -> Outcome:

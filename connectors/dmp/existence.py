@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,6 +29,7 @@ _DMP_DEVICE: Final = "1.2.250.1.213.4.1.1.1"
 _REASONS: Final = "1.2.250.1.213.1.1.4.11"
 _N: Final = f"{{{_HL7}}}"
 _ACTIVE: Final = "active"
+_AUTHORISATION: Final = "AUTORISATION"
 _DAY: Final = len("AAAAMMJJ")
 
 
@@ -37,6 +39,8 @@ class Existence(StrEnum):
     ACTIVE = "active"
     CLOSED = "closed"
     ABSENT = "absent"
+    BLOCKED = "blocked"
+    """The patient has blocked the professional or the structure (exception E10 of the obligations digest)."""
     OTHER_PERSON = "other_person"
     """The DMP answers with traits that are not the patient's: an identity alert, nothing may be fed."""
 
@@ -57,7 +61,13 @@ class ExistenceAnswer:
         return Outcome(OutcomeKind.REFUSED, own, text)
 
 
+BLOCKED: Final = "DMP_BLOCKED"
+BLOCKED_TEXT: Final = (
+    "Le patient a bloqué ce professionnel ou cet établissement dans son DMP : le document ne peut pas y être déposé."
+)
+
 _REFUSALS: Final = {
+    Existence.BLOCKED: (BLOCKED, BLOCKED_TEXT),
     Existence.CLOSED: ("DMP_CLOSED", "Le DMP du patient est fermé : le document ne peut pas y être déposé."),
     Existence.ABSENT: ("DMP_NOT_FOUND", "Le patient n'a pas de DMP : le document ne peut pas être déposé."),
     Existence.OTHER_PERSON: (
@@ -65,6 +75,15 @@ _REFUSALS: Final = {
         "Les traits d'identité connus du DMP diffèrent de ceux du message : à signaler à l'identitovigilance.",
     ),
 }
+
+
+def told_as_blocked(outcome: Outcome, codes: Collection[str]) -> Outcome:
+    """The outcome of a transaction. `codes` are those that say that the patient has blocked the caller: it is final,
+    and told to the creator (exception E10 of the obligations digest)."""
+    if outcome.code not in codes:
+        return outcome
+    evidence = {**outcome.evidence, "dmp_code": outcome.code}
+    return Outcome(OutcomeKind.REFUSED, BLOCKED, BLOCKED_TEXT, warnings=outcome.warnings, evidence=evidence)
 
 
 class ExistenceCache:
@@ -83,8 +102,9 @@ class ExistenceCache:
         return found[1]
 
     def put(self, ins: Ins, answer: ExistenceAnswer, now: datetime) -> None:
-        """An identity alert is never remembered: it is about the message's traits, not about the INS."""
-        if answer.existence is Existence.OTHER_PERSON or self._seconds <= 0:
+        """What depends on the message is never remembered: an identity alert is about its traits, a blocking about who
+        sends it."""
+        if answer.existence in (Existence.OTHER_PERSON, Existence.BLOCKED) or self._seconds <= 0:
             return
         self._answers[ins] = (now, answer)
         self._answers.move_to_end(ins)
@@ -131,8 +151,13 @@ def existence_request(
     return wire.plain(settings.urls.patients, ACTION, caller, resource_id, body.encode(), secret=secret)
 
 
-def read_existence(reply: Reply, message_id: str, patient: Patient) -> ExistenceAnswer | Outcome:
-    """The state of the DMP; an Outcome (never `UNKNOWN`: no document has left) when the answer does not tell."""
+def read_existence(
+    reply: Reply, message_id: str, patient: Patient, blocked: Collection[str] = ("INTERDITE",)
+) -> ExistenceAnswer | Outcome:
+    """The state of the DMP; an Outcome (never `UNKNOWN`: no document has left) when the answer does not tell.
+
+    `blocked`: values of AUTORISATION by which the DMP says that the patient has shut the caller out.
+    """
     answer = read_reply(reply, message_id, patient)
     if isinstance(answer, Outcome):
         return answer
@@ -154,13 +179,26 @@ def read_existence(reply: Reply, message_id: str, patient: Patient) -> Existence
             return ExistenceAnswer(Existence.ABSENT, worst)
         return verdict.outcome(worst or "DMP_EXISTENCE_REFUSED")
     if subject is None:
-        return ExistenceAnswer(Existence.ACTIVE if code == "DMPFound" else Existence.ABSENT, code)
+        return ExistenceAnswer(_open_to_us(body, blocked) if code == "DMPFound" else Existence.ABSENT, code)
     status = subject.find(f"{_N}statusCode")
     if status is not None and status.get("code", _ACTIVE).lower() != _ACTIVE:
         return ExistenceAnswer(Existence.CLOSED, "")
     if not _same_person(subject, patient):
         return ExistenceAnswer(Existence.OTHER_PERSON, code)
-    return ExistenceAnswer(Existence.ACTIVE, code)
+    return ExistenceAnswer(_open_to_us(body, blocked), code)
+
+
+def _open_to_us(body: etree._Element, blocked: Collection[str]) -> Existence:
+    """An active DMP is fed without any authorisation of access (DMP digest §1.2): only a blocking shuts it."""
+    for line in body.iter(f"{_N}attentionLine"):
+        keyword, value = line.find(f"{_N}keyWordText"), line.find(f"{_N}value")
+        if keyword is None or value is None:
+            continue
+        about = {keyword.get("code"), (keyword.text or "").strip()}
+        said = {value.get("code"), value.get("value"), (value.text or "").strip()}
+        if _AUTHORISATION in about and said & set(blocked):
+            return Existence.BLOCKED
+    return Existence.ACTIVE
 
 
 def _type_code(acknowledgment: etree._Element) -> str:

@@ -1,11 +1,14 @@
-"""TD3.1b, the reference of an own document, and TD3.3c, its deletion (ITI-18, ITI-57; DMP digest §1.5)."""
+"""TD3.1b, the reference of an own document, and TD3.3c, its deletion (ITI-18, ITI-57; DMP digest §1.5).
 
-from collections.abc import Sequence
+Also what every stored query shares: TD3.1a (consultation) is written and read with the same two functions.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from lxml import etree
 
-from connectors.dmp.answers import SUCCESS, read_reply, registry_errors
+from connectors.dmp.answers import PARTIAL_SUCCESS, SUCCESS, read_reply, registry_errors
 from connectors.dmp.caller import Caller
 from connectors.dmp.settings import DmpSettings
 from connectors.dmp.transport import Reply
@@ -19,34 +22,62 @@ from pfi.standards.xds.metadata import Association, AssociationType, DocumentSta
 FIND_ACTION: Final = "urn:ihe:iti:2007:RegistryStoredQuery"
 DELETE_ACTION: Final = "urn:ihe:iti:2010:UpdateDocumentSet"
 
-_QUERY: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
-_GET_DOCUMENTS: Final = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
+QUERY: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
+GET_DOCUMENTS: Final = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
+
+
+def stored_query(query_id: str, return_type: str, slots: Iterable[tuple[str, str]]) -> bytes:
+    """An `AdhocQueryRequest`. `slots` are (name, value), the value quoted as IHE ITI TF-2a §3.18.4.1.2.3.5 asks
+    (`one_of`, `quoted`); `return_type` is `ObjectRef` or `LeafClass`."""
+    written = "".join(
+        f'<rim:Slot name="{name}"><rim:ValueList><rim:Value>{xml_text(value)}</rim:Value></rim:ValueList></rim:Slot>'
+        for name, value in slots
+    )
+    return (
+        f'<query:AdhocQueryRequest xmlns:query="{QUERY}" xmlns:rim="{RIM}">'
+        f'<query:ResponseOption returnComposedObjects="true" returnType="{return_type}"/>'
+        f'<rim:AdhocQuery id="{query_id}">{written}</rim:AdhocQuery></query:AdhocQueryRequest>'
+    ).encode()
+
+
+def quoted(value: str) -> str:
+    """A single value of a stored query."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def one_of(values: Iterable[str]) -> str:
+    """A list of values of a stored query: any of them."""
+    return f"({','.join(quoted(value) for value in values)})"
 
 
 def find_request(
     unique_id: str, caller: Caller, resource_id: str, settings: DmpSettings, wire: Wire, *, secret: bool = False
 ) -> WireRequest:
     """TD3.1b by uniqueId; the answer holds the current entryUUID."""
-    body = (
-        f'<query:AdhocQueryRequest xmlns:query="{_QUERY}" xmlns:rim="{RIM}">'
-        '<query:ResponseOption returnComposedObjects="true" returnType="ObjectRef"/>'
-        f'<rim:AdhocQuery id="{_GET_DOCUMENTS}"><rim:Slot name="$XDSDocumentEntryUniqueId"><rim:ValueList>'
-        f"<rim:Value>('{xml_text(unique_id)}')</rim:Value>"
-        "</rim:ValueList></rim:Slot></rim:AdhocQuery></query:AdhocQueryRequest>"
-    )
-    return wire.plain(settings.urls.registry, FIND_ACTION, caller, resource_id, body.encode(), secret=secret)
+    body = stored_query(GET_DOCUMENTS, "ObjectRef", (("$XDSDocumentEntryUniqueId", one_of((unique_id,))),))
+    return wire.plain(settings.urls.registry, FIND_ACTION, caller, resource_id, body, secret=secret)
 
 
 def read_references(reply: Reply, message_id: str, patient: Patient) -> tuple[str, ...] | Outcome:
     """entryUUIDs found, possibly none; an Outcome when the question got no clear answer."""
+    response = read_query_response(reply, message_id, patient)
+    return response if isinstance(response, Outcome) else _references(response)
+
+
+def read_query_response(
+    reply: Reply, message_id: str, patient: Patient, *, partial: bool = False
+) -> etree._Element | Outcome:
+    """The `AdhocQueryResponse` of a query that succeeded; an Outcome when it got no clear answer. `partial`: an answer
+    that says it is incomplete is taken too."""
     answer = read_reply(reply, message_id, patient)
     if isinstance(answer, Outcome):
         return answer
     response = answer.body
-    if response is None or response.tag != f"{{{_QUERY}}}AdhocQueryResponse":
+    if response is None or response.tag != f"{{{QUERY}}}AdhocQueryResponse":
         return Outcome(OutcomeKind.UNKNOWN, "DMP_ANSWER_UNREADABLE", "La réponse du DMP n'est pas celle attendue.")
-    if response.get("status") == SUCCESS:
-        return _references(response)
+    status = response.get("status")
+    if status == SUCCESS or (partial and status == PARTIAL_SUCCESS):
+        return response
     errors = [error.code for error in registry_errors(response) if not error.is_warning]
     if not errors:
         return Outcome(OutcomeKind.UNKNOWN, "DMP_QUERY_FAILED", "Le DMP n'a pas pu répondre à la recherche.")

@@ -9,11 +9,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
+from cryptography import x509
 
 from connectors.dmp.settings import DmpSettings
 from connectors.dmp.wire import WireRequest
 from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.model.errors import ConfigurationError
+from pfi.standards.x509.guard import Judge, guarded_context
+from pfi.standards.x509.secret import read_secret
 
 _MAX_ANSWER: Final = 16 * 1024 * 1024
 _CIPHERS: Final = "ECDHE+CHACHA20:ECDHE+AESGCM:ECDHE-RSA-AES256-SHA384"  # those of the LPS front (DMP digest §2.1)
@@ -42,18 +45,60 @@ class Reply:
     retry_after: float | None = None
 
 
+class _Line:
+    """One HTTP client with one TLS context. Retired, it closes when its last exchange has ended."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self._exchanges = 0
+        self._retired = False
+
+    async def __aenter__(self) -> httpx.AsyncClient:
+        self._exchanges += 1
+        return self.client
+
+    async def __aexit__(self, *_: object) -> None:
+        self._exchanges -= 1
+        if self._retired and not self._exchanges:
+            await self.client.aclose()
+
+    async def retire(self) -> None:
+        self._retired = True
+        if not self._exchanges:
+            await self.client.aclose()
+
+
 class Transport:
-    """One client, one TLS context, kept connections."""
+    """Kept connections with one TLS context at a time; `renew` gives new connections another one."""
 
     def __init__(self, settings: DmpSettings) -> None:
         self._settings = settings
-        self._client: httpx.AsyncClient | None = None
+        self._line: _Line | None = None
+        self._retired: list[_Line] = []
 
-    def open(self) -> None:
-        """Loads the certificates. Raises ConfigurationError; contacts nobody."""
+    def open(self, context: ssl.SSLContext | None = None) -> None:
+        """Loads the certificates, unless a context is given. Raises ConfigurationError; contacts nobody."""
+        self._line = _Line(self._client(context or client_context(self._settings)))
+
+    async def renew(self, context: ssl.SSLContext) -> None:
+        """New connections use `context`; exchanges under way end on the old ones."""
+        old, self._line = self._line, _Line(self._client(context))
+        if old is not None:
+            self._retired = [line for line in self._retired if not line.client.is_closed]
+            self._retired.append(old)
+            await old.retire()
+
+    async def close(self) -> None:
+        """Ends every connection, retired ones too."""
+        lines = [*self._retired, *([self._line] if self._line is not None else [])]
+        self._line, self._retired = None, []
+        for line in lines:
+            await line.client.aclose()
+
+    def _client(self, context: ssl.SSLContext) -> httpx.AsyncClient:
         times = self._settings.timeouts
-        self._client = httpx.AsyncClient(
-            verify=_context(self._settings),
+        return httpx.AsyncClient(
+            verify=context,
             http1=True,
             http2=False,
             trust_env=False,
@@ -68,23 +113,20 @@ class Transport:
             headers={"User-Agent": "PFI", "Accept": "multipart/related, application/soap+xml"},
         )
 
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
-
-    async def post(self, request: WireRequest) -> Reply | Outcome:
-        """One POST; an Outcome when there is no answer. Never raises for what the network does."""
-        if self._client is None:
-            raise ConfigurationError("DMP_NOT_OPEN", "Le connecteur DMP n'est pas ouvert.")
+    async def post(self, request: WireRequest, *, max_answer: int = _MAX_ANSWER) -> Reply | Outcome:
+        """One POST; an Outcome when there is no answer, or one of more than `max_answer` bytes. Never raises for what
+        the network does."""
         try:
-            async with self._client.stream(
-                "POST", request.url, content=request.body, headers={"Content-Type": request.content_type}
-            ) as response:
+            async with (
+                self._opened() as client,
+                client.stream(
+                    "POST", request.url, content=request.body, headers={"Content-Type": request.content_type}
+                ) as response,
+            ):
                 content = bytearray()
                 async for chunk in response.aiter_bytes():
                     content += chunk
-                    if len(content) > _MAX_ANSWER:
+                    if len(content) > max_answer:
                         return _unknown("DMP_ANSWER_TOO_LARGE", "La réponse du DMP est anormalement longue.")
                 return Reply(
                     status=response.status_code,
@@ -101,16 +143,19 @@ class Transport:
 
     async def reach(self, url: str) -> Outcome | None:
         """Connects to a service and ends a TLS handshake; `None` when it works. Sends no patient data."""
-        if self._client is None:
-            raise ConfigurationError("DMP_NOT_OPEN", "Le connecteur DMP n'est pas ouvert.")
         try:
             # The status does not matter: a SOAP service may well refuse a GET.
-            async with self._client.stream("GET", url):
+            async with self._opened() as client, client.stream("GET", url):
                 return None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout) as error:
             return _not_connected(error)
         except (httpx.HTTPError, OSError) as error:
             return _interrupted(error)
+
+    def _opened(self) -> _Line:
+        if self._line is None:
+            raise ConfigurationError("DMP_NOT_OPEN", "Le connecteur DMP n'est pas ouvert.")
+        return self._line
 
 
 def host_of(url: str) -> str:
@@ -119,9 +164,14 @@ def host_of(url: str) -> str:
     return f"{parts.hostname}:{parts.port or 443}"
 
 
-def _context(settings: DmpSettings) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+def _everybody(_server: x509.Certificate) -> str:
+    return ""
+
+
+def client_context(settings: DmpSettings, judge: Judge = _everybody) -> ssl.SSLContext:
+    """Mutual TLS with the certificate of `settings`, towards the given authorities only. `judge` is asked about the
+    server's certificate once the rest is found good. Raises ConfigurationError."""
+    context = guarded_context(judge)
     context.set_ciphers(_CIPHERS)
     tls = settings.tls
     try:
@@ -132,7 +182,7 @@ def _context(settings: DmpSettings) -> ssl.SSLContext:
             f"Autorités de certification du DMP illisibles : {tls.ca}.",
             "Donner les certificats racines de l'IGC Santé au format PEM (tls.ca).",
         ) from None
-    password = tls.key_password.get_secret_value() if tls.key_password else ""
+    password = read_secret(tls.key_password, "tls.key_password")
     try:
         # A callable, so that OpenSSL never asks on the terminal.
         context.load_cert_chain(tls.certificate, tls.key, password=lambda: password)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field
 
 from pfi.engine.connector import ConnectorSettings
 from pfi.model.profile import Environment
+from pfi.standards.x509.secret import Secret
 
 _ACTION: Final = "urn:ServiceIdentiteCertifiee:1.0.0:"
 _XML_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
@@ -44,7 +45,7 @@ class TlsSettings(_Block):
     """INSI_AUTO certificate (or INSI_MANU, with an operator), PEM, followed by its issuers."""
     key: Path
     """Its private key, PEM."""
-    key_password: SecretStr | None = None
+    key_password: Secret | None = None
     """Password of the key, when it has one."""
     ca: Path
     """Trusted roots for the server's certificate, PEM. The system's own roots are not used."""

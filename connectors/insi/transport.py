@@ -10,6 +10,7 @@ import httpx
 from connectors.insi.settings import InsiSettings
 from connectors.insi.wire import WireRequest
 from pfi.model.errors import ConfigurationError
+from pfi.standards.x509.secret import read_secret
 
 MAX_ANSWER: Final = 1024 * 1024
 _MAX_RETRY_AFTER: Final = 86_400.0
@@ -42,12 +43,23 @@ class Transport:
     def __init__(self, settings: InsiSettings) -> None:
         self._settings = settings
         self._client: httpx.AsyncClient | None = None
+        self._retired: list[httpx.AsyncClient] = []
 
-    def open(self) -> None:
-        """Loads the certificates. Raises ConfigurationError; contacts nobody."""
+    def open(self, context: ssl.SSLContext) -> None:
+        """Makes connections possible; contacts nobody."""
+        self._client = self._made(context)
+
+    async def renew(self, context: ssl.SSLContext) -> None:
+        """New connections use `context`; exchanges under way end on the old ones, closed at the next renewal."""
+        if self._client is not None:
+            await self._close_retired()
+            self._retired.append(self._client)
+            self._client = self._made(context)
+
+    def _made(self, context: ssl.SSLContext) -> httpx.AsyncClient:
         times, size = self._settings.timeouts, self._settings.connections
-        self._client = httpx.AsyncClient(
-            verify=_context(self._settings),
+        return httpx.AsyncClient(
+            verify=context,
             http1=True,
             http2=False,
             trust_env=False,
@@ -59,9 +71,14 @@ class Transport:
         )
 
     async def close(self) -> None:
+        await self._close_retired()
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+    async def _close_retired(self) -> None:
+        while self._retired:
+            await self._retired.pop().aclose()
 
     async def post(self, request: WireRequest) -> Reply | Failure:
         """One POST. Never raises for what the network does."""
@@ -101,7 +118,8 @@ def host_of(url: str) -> str:
     return f"{parts.hostname}:{parts.port or 443}"
 
 
-def _context(settings: InsiSettings) -> ssl.SSLContext:
+def client_context(settings: InsiSettings) -> ssl.SSLContext:
+    """Mutual TLS towards the given authorities only. Raises ConfigurationError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
@@ -114,9 +132,16 @@ def _context(settings: InsiSettings) -> ssl.SSLContext:
             f"Autorités de certification d'INSi illisibles : {tls.ca}.",
             "Donner les certificats racines du téléservice au format PEM (tls.ca).",
         ) from None
-    password = tls.key_password.get_secret_value() if tls.key_password else ""
-    # A callable, so that OpenSSL never asks on the terminal. The pair has been checked before.
-    context.load_cert_chain(tls.certificate, tls.key, password=lambda: password)
+    password = read_secret(tls.key_password, "key_password")
+    try:
+        # A callable, so that OpenSSL never asks on the terminal.
+        context.load_cert_chain(tls.certificate, tls.key, password=lambda: password)
+    except (OSError, ssl.SSLError):
+        raise ConfigurationError(
+            "INSI_TLS_CERTIFICATE_UNREADABLE",
+            f"Certificat INSi ou clé illisible : {tls.certificate}.",
+            "Vérifier tls.certificate, tls.key et tls.key_password.",
+        ) from None
     return context
 
 

@@ -1,6 +1,7 @@
 """INSi as a verifier: asks about one patient at a time, and only to confirm or to contradict."""
 
 import asyncio
+import ssl
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -8,12 +9,14 @@ from connectors.insi.answers import FOUND, SEVERAL, Report, read_report
 from connectors.insi.judgment import NOBODY_FOUND, SEVERAL_FOUND, judge
 from connectors.insi.questions import Question, UnusableIdentityError, first_questions, has_birth_place
 from connectors.insi.settings import InsiSettings, Operation
-from connectors.insi.transport import Failure, Transport, host_of
+from connectors.insi.transport import Failure, Transport, client_context, host_of
 from connectors.insi.wire import Wire
-from pfi.engine.connector import CheckResult, Surroundings, Verification, VerificationKind
+from pfi.engine.connector import CertificateState, CheckResult, Surroundings, Verification, VerificationKind
 from pfi.model.errors import ConfigurationError
 from pfi.model.patient import Patient
-from pfi.standards.x509.identity import CertifiedKey, load
+from pfi.standards.x509.identity import fingerprint
+from pfi.standards.x509.renewal import Held, PairFiles, RenewedPair
+from pfi.standards.x509.secret import read_secret
 
 _SUBJECT: Final = "certificat INSi de l'établissement"
 _SOON: Final = timedelta(days=30)
@@ -29,24 +32,40 @@ class InsiVerifier:
         self._surroundings = surroundings
         self._transport = Transport(settings)
         self._wire = Wire(settings, surroundings)
-        self._key: CertifiedKey | None = None
+        tls = settings.tls
+        files = PairFiles(
+            tls.certificate, tls.key, _SUBJECT, "auth_cli", lambda: read_secret(tls.key_password, "tls.key_password")
+        )
+        self._pair = RenewedPair(files, lambda _key, _now: client_context(settings))
+        self._is_open = False
+        self._looking = asyncio.Lock()
         self._away: Failure | None = None
         self._away_until: datetime | None = None
 
     async def open(self) -> None:
         """Loads the certificate. Raises ConfigurationError."""
-        self._key = await asyncio.to_thread(self._load)
-        self._transport.open()
+        self._transport.open((await asyncio.to_thread(self._load)).made)
+        self._is_open = True
+
+    async def certificates(self) -> tuple[CertificateState, ...]:
+        """Looks at the files again; a renewed certificate serves new connections."""
+        async with self._looking:
+            now = self._surroundings.clock()
+            renewed = await asyncio.to_thread(self._pair.refresh, now)
+            if renewed and self._is_open and self._pair.held is not None:
+                await self._transport.renew(self._pair.held.made)
+            return (self._state(now),)
 
     async def close(self) -> None:
         """Ends connections."""
+        self._is_open = False
         await self._transport.close()
 
     async def check(self) -> tuple[CheckResult, ...]:
         """Dates of the certificate, then one TLS handshake. Sends nothing of a patient."""
-        if self._key is None:
+        if not self._is_open:
             raise ConfigurationError("INSI_NOT_OPEN", "Le connecteur INSi n'est pas ouvert.")
-        results = [self._dates(self._key)]
+        results = [self._told(state) for state in await self.certificates()]
         subject = f"INSi {host_of(self._settings.url)}"
         failure = await self._transport.reach()
         if failure is None:
@@ -118,17 +137,9 @@ class InsiVerifier:
             wait = timedelta(seconds=self._settings.pause_seconds)
             self._away, self._away_until = failure, self._surroundings.clock() + wait
 
-    def _load(self) -> CertifiedKey:
-        tls = self._settings.tls
+    def _load(self) -> Held[ssl.SSLContext]:
         try:
-            return load(
-                tls.certificate,
-                tls.key,
-                subject=_SUBJECT,
-                purpose="auth_cli",
-                now=self._surroundings.clock(),
-                password=tls.key_password.get_secret_value() if tls.key_password else "",
-            )
+            return self._pair.open(self._surroundings.clock())
         except ConfigurationError as error:
             if error.code != "CERTIFICATE_WRONG_PURPOSE":
                 raise
@@ -136,11 +147,32 @@ class InsiVerifier:
                 error.code, error.text, "Utiliser le certificat INSI_AUTO (ou INSI_MANU) de l'IGC Santé."
             ) from None
 
-    def _dates(self, key: CertifiedKey) -> CheckResult:
-        end = key.certificate.not_valid_after_utc
-        if end < self._surroundings.clock() + _SOON:
-            return CheckResult(_SUBJECT, False, f"Expire le {end:%d/%m/%Y} : le renouveler dès maintenant.")
-        return CheckResult(_SUBJECT, True, f"Valable jusqu'au {end:%d/%m/%Y}.")
+    def _state(self, now: datetime) -> CertificateState:
+        held, fault = self._pair.held, self._pair.fault
+        if held is None:
+            told = f"{fault.text} {fault.next_step}".strip() if fault is not None else ""
+            return CertificateState(
+                "client", _SUBJECT, in_use=False, fault=fault.code if fault is not None else "", fault_text=told
+            )
+        certificate = held.key.certificate
+        if certificate.not_valid_after_utc < now:
+            fault = ConfigurationError("CERTIFICATE_EXPIRED", f"Le {_SUBJECT} a expiré.", "Le renouveler.")
+        return CertificateState(
+            slot="client",
+            subject=_SUBJECT,
+            name=held.key.subject,
+            fingerprint=fingerprint(certificate),
+            not_after=certificate.not_valid_after_utc,
+            fault=fault.code if fault is not None else "",
+            fault_text=f"{fault.text} {fault.next_step}".strip() if fault is not None else "",
+        )
+
+    def _told(self, state: CertificateState) -> CheckResult:
+        if state.fault or state.not_after is None:
+            return CheckResult(_SUBJECT, False, state.fault_text or "Certificat non chargé.")
+        if state.not_after < self._surroundings.clock() + _SOON:
+            return CheckResult(_SUBJECT, False, f"Expire le {state.not_after:%d/%m/%Y} : le renouveler dès maintenant.")
+        return CheckResult(_SUBJECT, True, f"Valable jusqu'au {state.not_after:%d/%m/%Y}.")
 
 
 def _with_place(question: Question, place: str) -> Question:

@@ -4,9 +4,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pfi.engine.connector import ConnectorSettings
+from pfi.standards.x509.secret import Secret
 
 
 class _Block(ConnectorSettings):
@@ -28,7 +29,7 @@ class ListenerTlsSettings(_Block):
     """Certificate of this server, PEM, followed by its issuers."""
     key: Path
     """Its private key, PEM."""
-    key_password: SecretStr | None = None
+    key_password: Secret | None = None
     """Password of the key, when it has one."""
     ca: Path | None = None
     """Authorities of the senders' certificates, PEM. The system's own roots are never used."""
@@ -85,7 +86,7 @@ class ClientTlsSettings(_Block):
     """Our certificate, PEM, when the neighbour asks for one."""
     key: Path | None = None
     """Its private key, PEM; by default in the same file."""
-    key_password: SecretStr | None = None
+    key_password: Secret | None = None
     """Password of the key, when it has one."""
     server_name: str = ""
     """Name to find in the neighbour's certificate; by default `host`."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from connectors.mllp.settings import ClientCertificates, ClientTlsSettings, ListenerTlsSettings
 from pfi.model.errors import ConfigurationError, system_reason
+from pfi.standards.x509.secret import read_secret
 
 _VERIFICATION: Final = {
     ClientCertificates.NONE: ssl.CERT_NONE,
@@ -22,7 +23,7 @@ def listener_context(settings: ListenerTlsSettings) -> ssl.SSLContext:
     """The server side. Raises ConfigurationError (`MLLP_TLS_CERTIFICATE`, `MLLP_TLS_CA`)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    password = settings.key_password.get_secret_value() if settings.key_password else ""
+    password = read_secret(settings.key_password, "key_password")
     _load_key(context, settings.certificate, settings.key, password)
     if settings.ca is not None:
         _load_authorities(context, settings.ca)
@@ -36,7 +37,7 @@ def client_context(settings: ClientTlsSettings) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _load_authorities(context, settings.ca)
     if settings.certificate is not None:
-        password = settings.key_password.get_secret_value() if settings.key_password else ""
+        password = read_secret(settings.key_password, "key_password")
         _load_key(context, settings.certificate, settings.key, password)
     return context
 

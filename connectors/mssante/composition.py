@@ -14,7 +14,7 @@ from pfi.standards.mail.bodies import Reader, default_body
 from pfi.standards.mail.message import Attachment, Mail, write_mail
 from pfi.standards.mail.subject import pdf_file_names, subject
 from pfi.standards.xdm import archive
-from pfi.standards.xdm.metadata import write_metadata
+from pfi.standards.xdm.metadata import metadata_warnings, write_metadata
 from pfi.standards.xdm.zip_writer import Packer
 
 
@@ -54,6 +54,7 @@ class Composer:
         if reply_to is None:
             warnings.append("Adresse de réponse (PRT REPLY) inutilisable : le courriel part sans Reply-To.")
         documents = delivery.documents
+        warnings += metadata_warnings(documents)
         zip_file = Attachment(archive.FILE_NAME, "application/zip", self._archive(delivery))
         names = pdf_file_names(documents, delivery.patient.traits, _record_number(delivery.patient))
         to_patient = delivery.channel is Channel.CIT

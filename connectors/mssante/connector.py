@@ -13,13 +13,14 @@ from connectors.mssante.replies import failed
 from connectors.mssante.reports import ReportFolder, Take
 from connectors.mssante.session import Envelope, Session, SessionError, Transaction
 from connectors.mssante.settings import MssanteSettings, Reports
-from connectors.mssante.tls import certificate_end, client_context
-from pfi.engine.connector import CheckResult, Preview, Surroundings
+from connectors.mssante.tls import ClientTls
+from pfi.engine.connector import CertificateState, CheckResult, Preview, Surroundings
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
 from pfi.model.errors import BugError, ConfigurationError, PfiError, SenderDataError
 from pfi.standards.mail.smtp_codes import label_of
 from pfi.standards.pdf.copies import pdf_copies
+from pfi.standards.x509.secret import read_secret
 
 _LARGE: Final = 64 * 1024
 """Documents from this size on are composed in a thread: base64, deflate and hashing release the interpreter lock."""
@@ -45,17 +46,26 @@ class MssanteConnector:
         self._surroundings = surroundings
         self._composer = Composer(settings, surroundings)
         self._copies = PdfCopies()
+        self._tls = ClientTls(settings)
+        self._looking = asyncio.Lock()
         self._pool: SessionPool | None = None
         self._reports = ReportFolder(settings.reports_folder) if settings.reports_folder is not None else None
 
     async def open(self) -> None:
         """Loads certificates and secrets. Raises ConfigurationError; contacts nobody."""
         settings = self._settings
-        tls = client_context(settings, self._surroundings.clock())
-        password = settings.password.read("password") if settings.password is not None else ""
+        self._tls.open(self._surroundings.clock())
+        password = read_secret(settings.password, "password")
         self._pool = SessionPool(
-            lambda: Session.open(settings, tls, password), settings.connections, settings.keep_seconds
+            lambda: Session.open(settings, self._tls.context, password), settings.connections, settings.keep_seconds
         )
+
+    async def certificates(self) -> tuple[CertificateState, ...]:
+        """Looks at the files again; a renewed certificate serves new sessions, kept ones end by themselves."""
+        async with self._looking:
+            now = self._surroundings.clock()
+            await asyncio.to_thread(self._tls.refresh, now)
+            return self._tls.states(now)
 
     async def close(self) -> None:
         """Ends kept connections with QUIT."""
@@ -67,11 +77,9 @@ class MssanteConnector:
         """Connects, encrypts, authenticates, leaves: MAIL is never said."""
         settings = self._settings
         subject = f"MSSanté {settings.host}:{settings.port}"
-        results = [self._certificate_check()] if settings.client_cert is not None else []
+        results = [self._told(state) for state in await self.certificates()]
         try:
-            tls = client_context(settings, self._surroundings.clock())
-            password = settings.password.read("password") if settings.password is not None else ""
-            session = await Session.open(settings, tls, password)
+            session = await Session.open(settings, self._tls.context, read_secret(settings.password, "password"))
         except PfiError as error:
             return (*results, CheckResult(subject, False, f"{error.text} {error.next_step}".strip()))
         limit = f"{session.size_limit / 1e6:.0f} Mo par courriel" if session.size_limit else "taille non annoncée"
@@ -162,12 +170,12 @@ class MssanteConnector:
         limit = settings.max_bytes_patient if delivery.channel is Channel.CIT else settings.max_bytes
         return limit is not None and size > limit
 
-    def _certificate_check(self) -> CheckResult:
-        try:
-            end = certificate_end(self._settings, self._surroundings.clock())
-        except PfiError as error:
-            return CheckResult("MSSanté, certificat client", False, f"{error.text} {error.next_step}".strip())
-        return CheckResult("MSSanté, certificat client", True, f"Valable jusqu'au {end:%d/%m/%Y}.")
+    @staticmethod
+    def _told(state: CertificateState) -> CheckResult:
+        subject = "MSSanté, certificat client"
+        if state.fault or state.not_after is None:
+            return CheckResult(subject, False, state.fault_text or "Certificat non chargé.")
+        return CheckResult(subject, True, f"Valable jusqu'au {state.not_after:%d/%m/%Y}.")
 
 
 def _refused(who: Addressing, code: str, text: str) -> Outcome:

@@ -1,6 +1,5 @@
 """Settings of the MSSanté connector; a field's description is its documentation."""
 
-import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pfi.engine.connector import ConnectorSettings
 from pfi.model.errors import ConfigurationError
 from pfi.standards.mail import address
+from pfi.standards.x509.secret import Secret
 
 
 class Tls(StrEnum):
@@ -41,41 +41,6 @@ class PatientAddress(StrEnum):
 
     COMPUTE = "compute"
     REQUIRE_PRT = "require_prt"
-
-
-class Secret(BaseModel):
-    """A secret that stays out of the configuration file: the name of a variable, or a file of its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    env: str = ""
-    """Environment variable that holds it."""
-    file: Path | None = None
-    """File that holds it; surrounding blanks and line ends are dropped."""
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if bool(self.env) == (self.file is not None):
-            raise ValueError("donner « env » ou « file », et un seul des deux")
-        return self
-
-    def read(self, what: str) -> str:
-        """The secret. Raises ConfigurationError when it is missing or empty; never quotes it."""
-        if self.file is not None:
-            try:
-                value = self.file.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                raise ConfigurationError(
-                    "MSS_SECRET_UNREADABLE",
-                    f"{what} : fichier {self.file} illisible.",
-                    "Vérifier le chemin et les droits.",
-                ) from None
-        else:
-            value = os.environ.get(self.env, "")
-        if not value:
-            source = str(self.file) if self.file is not None else f"variable {self.env}"
-            raise ConfigurationError("MSS_SECRET_MISSING", f"{what} : rien dans {source}.", "Renseigner le secret.")
-        return value
 
 
 class Timeouts(BaseModel):
@@ -111,13 +76,13 @@ class MssanteSettings(ConnectorSettings):
     client_key: Path | None = None
     """PEM private key of that certificate; by default in the same file."""
     key_password: Secret | None = None
-    """Password of the private key."""
+    """Password of the private key: `{file: …}` or `{env: …}`."""
     sasl: Sasl = Sasl.NONE
     """Authentication after TLS."""
     username: str = ""
     """User name of the mailbox; by default its address."""
     password: Secret | None = None
-    """Password, for `plain` and `login`."""
+    """Password, for `plain` and `login`: `{file: …}` or `{env: …}`."""
 
     mailbox: str
     """Address of the PFI's own mailbox: `From` of every mail, and where notifications come back."""

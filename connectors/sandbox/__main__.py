@@ -38,12 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, required=True, help="dossier des certificats et des documents reçus")
     parser.add_argument("--light", action="store_true", help="puits rapides qui acceptent tout, pour les mesures")
     parser.add_argument("--json", action="store_true", help="une ligne de JSON quand tout est prêt")
+    parser.add_argument("--pack", type=Path, help="pack de validation dont le DMP applique le schéma XML")
     parser.add_argument("--patients", type=Path, help="fichier YAML des patients du DMP")
     for name in ("dmp", "smtp", "dpi", "dpi-tls", "control"):
         parser.add_argument(f"--{name}-port", type=int, default=0, help="port (0 = au choix du système)")
     read = parser.parse_args(arguments)
     ports = Ports(read.dmp_port, read.smtp_port, read.dpi_port, read.dpi_tls_port, read.control_port)
-    sandbox = Sandbox(read.directory, ports=ports, light=read.light)
+    sandbox = Sandbox(read.directory, ports=ports, light=read.light, pack=read.pack, keep=True)
     serving = serve(sandbox, as_json=read.json, patients=read.patients)
     # aiosmtpd upgrades connections with asyncio's own TLS: only the sinks run on uvloop.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if read.light else None) as runner:

@@ -16,7 +16,8 @@ from pfi.standards.xml import parse
 
 _HL7: Final = "urn:hl7-org:v3"
 _NS: Final = {"h": _HL7}
-_TS: Final = re.compile(r"^(\d{4}(?:\d{2}){0,5})(?:\.\d{1,4})?([+-]\d{4})?$")
+_TS: Final = re.compile(r"^(\d{4}(?:\d{2}){0,5})(?:\.\d{1,4})?([+-]\d{2}(?:\d{2})?)?$")
+_ACCESSION: Final = "{urn:dicom-org:ps3-20}accessionNumber"
 _PARIS: Final = ZoneInfo("Europe/Paris")
 
 
@@ -29,6 +30,19 @@ class Code:
     code: str
     scheme: str
     label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """One author. `family` and `given` are empty for a device."""
+
+    identifier: str
+    family: str
+    given: str
+    institution: str
+    """Struct_IdNat, empty when unknown."""
+    role: str
+    specialty: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +66,28 @@ class Cda:
     """`<value>^^^&<oid>&ISO^PI` of every other patient identifier."""
     traits: tuple[str, str, str, str]
     """Birth name, first birth given name, birth date, sex."""
-    author_ids: tuple[str, ...]
+    authors: tuple[Writer, ...]
     legal_authenticator_id: str
     formats: frozenset[str]
     facility: Code | None
     practice: Code | None
+    event_codes: frozenset[str]
+    """Codes of the acts, and of their translations."""
+    references: frozenset[str]
+    """Every identifier that the document carries: orders, accession numbers, studies."""
+    set_id: str
+    """`root^extension` of setId, which all versions share."""
+    version: str
+    """versionNumber as written."""
     parent_id: str
     """Root of the replaced document (`relatedDocument[@typeCode='RPLC']`), empty when there is none."""
     self_presenting: bool
     embedded_pdf: bytes | None = field(repr=False)
     """The PDF of a level 1 body, `None` when the body is something else."""
+
+    @property
+    def author_ids(self) -> tuple[str, ...]:
+        return tuple(author.identifier for author in self.authors)
 
     @property
     def matricule(self) -> str:
@@ -100,9 +126,7 @@ def read(content: bytes) -> Cda:
         ins=ins,
         local_ids=tuple(f"{value}^^^&{oid}&ISO^PI" for value, oid in ids if oid not in codes.INS_OIDS and value),
         traits=_traits(document),
-        author_ids=tuple(
-            _attribute(author, "h:assignedAuthor/h:id", "extension") for author in _all(document, "h:author")
-        ),
+        authors=tuple(_writer(author) for author in _all(document, "h:author")),
         legal_authenticator_id=_attribute(document, "h:legalAuthenticator/h:assignedEntity/h:id", "extension"),
         formats=_formats(document),
         facility=_code(
@@ -113,9 +137,31 @@ def read(content: bytes) -> Cda:
             if event is not None
             else None
         ),
+        event_codes=frozenset(
+            one.get("code", "")
+            for path in ("h:code", "h:code/h:translation")
+            for one in _all(document, f"h:documentationOf/h:serviceEvent/{path}")
+        ),
+        references=frozenset(
+            value for one in document.iter(f"{{{_HL7}}}id", _ACCESSION) for value in map(str, one.attrib.values())
+        ),
+        set_id="^".join(part for name in ("root", "extension") if (part := _attribute(document, "h:setId", name))),
+        version=_attribute(document, "h:versionNumber", "value"),
         parent_id=_attribute(document, "h:relatedDocument[@typeCode='RPLC']/h:parentDocument/h:id", "root"),
         self_presenting=document is not root,
         embedded_pdf=_embedded_pdf(document),
+    )
+
+
+def _writer(author: etree._Element) -> Writer:
+    name = author.find("h:assignedAuthor/h:assignedPerson/h:name", _NS)
+    return Writer(
+        identifier=_attribute(author, "h:assignedAuthor/h:id", "extension"),
+        family="" if name is None else name.findtext("h:family", "", _NS).strip(),
+        given="" if name is None else name.findtext("h:given", "", _NS).strip(),
+        institution=_attribute(author, "h:assignedAuthor/h:representedOrganization/h:id", "extension"),
+        role=_attribute(author, "h:functionCode", "displayName"),
+        specialty=_attribute(author, "h:assignedAuthor/h:code", "code"),
     )
 
 
@@ -142,7 +188,7 @@ def utc_forms(value: str) -> frozenset[str]:
 def _zone(offset: str | None) -> timezone | ZoneInfo:
     if offset is None:
         return _PARIS
-    minutes = int(offset[1:3]) * 60 + int(offset[3:5])
+    minutes = int(offset[1:3]) * 60 + int(offset[3:5] or 0)
     return timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
 
 

@@ -26,6 +26,8 @@ LEGAL_ENTITY: Final = "1990000017"
 """Struct_IdNat of the invented legal entity: `1` and a FINESS EJ."""
 _ENTITY_NAME: Final = "CH DU BAC A SABLE"
 _KEY_SIZE: Final = 2048
+_DAYS: Final = 730
+"""Validity of a leaf."""
 
 
 class Usage(StrEnum):
@@ -43,6 +45,9 @@ class Flaw(StrEnum):
     SELF_SIGNED = "self_signed"
     OTHER_ENTITY = "other_entity"
     OTHER_AUTHORITY = "other_authority"
+    NOT_YET_VALID = "not_yet_valid"
+    REVOKED = "revoked"
+    WRONG_USAGE = "wrong_usage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,14 @@ class CertificateFiles:
 
     certificate: Path
     key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class EntityCertificates:
+    """The two DMP certificates of one legal entity."""
+
+    auth_cli: CertificateFiles
+    sign: CertificateFiles
 
 
 class Certificates:
@@ -63,6 +76,9 @@ class Certificates:
         directory.mkdir(parents=True, exist_ok=True)
         self._authority = _Authority.load_or_create(directory / "ca.pem", directory / "ca.key", "AC BAC A SABLE", clock)
         self.ca = directory / "ca.pem"
+        self.crl = directory / "crl.pem"
+        """Revocation list, published anew at each start and at each revocation."""
+        self._authority.publish(self.crl, self._authority.revoked(self.crl), clock())
         self.dmp_server = self._keep("dmp-server", "dmp.sandbox", Usage.SERVER)
         self.smtp_server = self._keep("smtp-server", "smtp.sandbox", Usage.SERVER)
         self.dpi_server = self._keep("dpi-server", "dpi.sandbox", Usage.SERVER)
@@ -85,9 +101,46 @@ class Certificates:
             self._authority.issue(files, name, "1990000025", usage, self._clock())
         elif flaw is Flaw.EXPIRED:
             self._authority.issue(files, name, self._entity, usage, self._clock() - timedelta(days=800))
+        elif flaw is Flaw.NOT_YET_VALID:
+            self._authority.issue(files, name, self._entity, usage, self._clock() + timedelta(days=2))
+        elif flaw is Flaw.REVOKED:
+            self._authority.issue(files, name, self._entity, usage, self._clock())
+            self.revoke(files)
+        elif flaw is Flaw.WRONG_USAGE:
+            other = Usage.SIGN if usage is Usage.AUTH_CLI else Usage.AUTH_CLI
+            self._authority.issue(files, name, self._entity, other, self._clock(), named=usage is Usage.SERVER)
         else:
             _Authority.create(name, self._clock, self._entity).write(files)
         return files
+
+    def entity(self, identifier: str) -> EntityCertificates:
+        """The certificates of a further legal entity (Struct_IdNat)."""
+        return EntityCertificates(
+            self._keep(f"{identifier}-auth-cli", "pfi-auth-cli", Usage.AUTH_CLI, identifier),
+            self._keep(f"{identifier}-sign", "pfi-sign", Usage.SIGN, identifier),
+        )
+
+    def card(self, identifier: str, usage: Usage) -> CertificateFiles:
+        """A certificate of a professional, for direct authentication: the PSIdNat is its common name."""
+        stem = f"card-{identifier}-{usage}"
+        files = CertificateFiles(self.directory / f"{stem}.pem", self.directory / f"{stem}.key")
+        if not files.certificate.exists():
+            self._authority.issue(files, identifier, "", usage, self._clock())
+        return files
+
+    def renew(self, files: CertificateFiles, usage: Usage, *, days: int = 730, entity: str = "") -> None:
+        """Puts a new pair in the place of an old one, for `days` days."""
+        moment = self._clock() - timedelta(days=_DAYS - days)
+        self._authority.issue(files, f"pfi-{usage}".replace("_", "-"), entity or self._entity, usage, moment)
+
+    def revoke(self, files: CertificateFiles) -> None:
+        """Takes a certificate back and publishes the list."""
+        serial = x509.load_pem_x509_certificate(files.certificate.read_bytes()).serial_number
+        self._authority.publish(self.crl, {*self._authority.revoked(self.crl), serial}, self._clock())
+
+    def is_revoked(self, certificate: x509.Certificate) -> bool:
+        """Whether the published list names a certificate of this authority."""
+        return certificate.serial_number in self._authority.revoked(self.crl)
 
     def server_context(self, server: CertificateFiles, *, client_required: bool = True) -> ssl.SSLContext:
         """TLS 1.2 or better with the suites of the LPS front (DMP digest §2.1); the client must show a certificate."""
@@ -96,6 +149,8 @@ class Certificates:
         context.set_ciphers("ECDHE+CHACHA20:ECDHE+AESGCM")
         context.load_cert_chain(server.certificate, server.key)
         context.load_verify_locations(self.ca)
+        context.load_verify_locations(self.crl)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
         context.verify_mode = ssl.CERT_REQUIRED if client_required else ssl.CERT_NONE
         return context
 
@@ -103,14 +158,14 @@ class Certificates:
         """The certificate of the sandbox's authority."""
         return self._authority.certificate
 
-    def _keep(self, stem: str, common_name: str, usage: Usage) -> CertificateFiles:
+    def _keep(self, stem: str, common_name: str, usage: Usage, entity: str = "") -> CertificateFiles:
         """The certificate of this name, made anew when missing or about to expire."""
         files = CertificateFiles(self.directory / f"{stem}.pem", self.directory / f"{stem}.key")
         if files.certificate.exists() and files.key.exists():
             present = x509.load_pem_x509_certificate(files.certificate.read_bytes())
             if present.not_valid_after_utc > self._clock() + timedelta(days=1):
                 return files
-        self._authority.issue(files, common_name, self._entity, usage, self._clock())
+        self._authority.issue(files, common_name, entity or self._entity, usage, self._clock())
         return files
 
 
@@ -154,7 +209,35 @@ class _Authority:
     def write(self, files: CertificateFiles) -> None:
         _write(files, self.certificate, self._key)
 
-    def issue(self, files: CertificateFiles, common_name: str, entity: str, usage: Usage, now: datetime) -> None:
+    def publish(self, path: Path, serials: set[int], now: datetime) -> None:
+        """Writes the revocation list."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(now - timedelta(hours=1))
+            .next_update(now + timedelta(days=365))
+        )
+        for serial in sorted(serials):
+            revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - timedelta(hours=1))
+            builder = builder.add_revoked_certificate(revoked.build())
+        path.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    @staticmethod
+    def revoked(path: Path) -> set[int]:
+        """Serial numbers of the published list."""
+        return {one.serial_number for one in x509.load_pem_x509_crl(path.read_bytes())} if path.exists() else set()
+
+    def issue(
+        self,
+        files: CertificateFiles,
+        common_name: str,
+        entity: str,
+        usage: Usage,
+        now: datetime,
+        *,
+        named: bool = False,
+    ) -> None:
+        """`named`: with the names of a server, whatever the usage."""
         key = rsa.generate_private_key(65537, _KEY_SIZE)
         builder = (
             x509.CertificateBuilder()
@@ -163,7 +246,7 @@ class _Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=730))
+            .not_valid_after(now + timedelta(days=_DAYS))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(non_repudiation=usage is Usage.SIGN), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -175,7 +258,7 @@ class _Authority:
         if usage is not Usage.SIGN:
             purpose = ExtendedKeyUsageOID.SERVER_AUTH if usage is Usage.SERVER else ExtendedKeyUsageOID.CLIENT_AUTH
             builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-        if usage is Usage.SERVER:
+        if usage is Usage.SERVER or named:
             names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.DNSName(common_name)]
             names.append(x509.IPAddress(_LOOPBACK))
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)

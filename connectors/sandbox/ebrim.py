@@ -6,6 +6,8 @@ from typing import Final
 
 from lxml import etree
 
+from pfi.standards.xml import parse
+
 RIM: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
 LCM: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
 _NS: Final = {"rim": RIM, "lcm": LCM}
@@ -122,6 +124,11 @@ def read_submit_objects(request: etree._Element) -> Registry:
         else:
             raise MalformedRegistryError(f"élément {name} inattendu")
     return Registry(tuple(packages), tuple(documents), tuple(associations), tuple(nodes))
+
+
+def read_extrinsic_object(content: bytes) -> RegistryObject:
+    """Reads one ExtrinsicObject that stands alone. Raises MalformedRegistryError."""
+    return _registry_object(parse(content))
 
 
 def _registry_object(element: etree._Element) -> RegistryObject:

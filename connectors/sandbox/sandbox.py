@@ -38,7 +38,8 @@ class Sandbox:
 
     Everything it writes is under `directory` (certificates, documents, mailboxes). `light=True` replaces the DMP and
     the operator by sinks that accept everything, for benchmarks; `dmp` and `operator` then stay idle. `homologation` is
-    the only LPS_ID_HOMOLOGATION_DMP accepted (`None` = any).
+    the only LPS_ID_HOMOLOGATION_DMP accepted (`None` = any), `pack` the folder of a validation pack: the DMP then
+    applies its XML schema. `keep`: the DMP takes up the documents that an earlier sandbox left in the folder.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class Sandbox:
         light: bool = False,
         clock: Clock = system_clock,
         homologation: str | None = None,
+        pack: Path | None = None,
+        keep: bool = False,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory.resolve()
@@ -56,7 +59,13 @@ class Sandbox:
         self.faults = FaultBook()
         self.certificates = Certificates(self.directory / "certificates", clock=clock)
         self.dmp = DmpServer(
-            self.directory / "dmp", self.certificates, self.faults, clock=clock, homologation=homologation
+            self.directory / "dmp",
+            self.certificates,
+            self.faults,
+            clock=clock,
+            homologation=homologation,
+            pack=pack,
+            keep=keep,
         )
         self.operator = OperatorServer(self.directory / "mailboxes", self.certificates, self.faults, clock=clock)
         self.dpi = DpiServer(self.certificates, self.faults, clock=clock)

@@ -12,19 +12,28 @@ from rich.table import Table
 
 from pfi.cli.options import config_option, json_option
 from pfi.engine import logs
-from pfi.engine.alerts import DISCHARGE_LETTER_LATE, Alerts
+from pfi.engine.alerts import CERTIFICATE_EXPIRES, CERTIFICATE_FAULT, DISCHARGE_LETTER_LATE, Alerts
 from pfi.engine.configuration import Configuration
 from pfi.engine.runner import open_desk
 from pfi.engine.settings import LogSettings
 from pfi.store.alerts import Alert
 
-_KINDS = {DISCHARGE_LETTER_LATE: "lettre de liaison en retard"}
+_KINDS = {
+    DISCHARGE_LETTER_LATE: "lettre de liaison en retard",
+    CERTIFICATE_EXPIRES: "certificat bientôt périmé",
+    CERTIFICATE_FAULT: "certificat à corriger",
+}
 _ENDINGS = {
     "delivered": "remise",
     "deleted": "document supprimé",
     "cancelled": "séjour ou sortie annulés",
     "not_due": "jour de sortie reporté",
     "off": "alerte désactivée",
+    "renewed": "certificat renouvelé",
+    "nearer": "échéance plus proche",
+    "repaired": "corrigé",
+    "other_fault": "autre défaut",
+    "gone": "n'est plus configuré",
 }
 
 

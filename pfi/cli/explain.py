@@ -58,6 +58,16 @@ from pfi.routing.rules import default_rule_paths, load_rules
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Fichier de règles à employer (répétable).",
 )
+@click.option(
+    "--validate",
+    is_flag=True,
+    help="Valide aussi chaque document (XSD, schematrons) avec le pack installé, ou celui de --pack.",
+)
+@click.option(
+    "--pack",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Dossier d'un pack de validation, pour --validate.",
+)
 @json_option
 def explain(
     file: Path,
@@ -68,6 +78,8 @@ def explain(
     out: Path | None,
     config_path: Path | None,
     rule_files: tuple[Path, ...],
+    validate: bool,
+    pack: Path | None,
     as_json: bool,
 ) -> None:
     """Explique ce que deviendrait FICHIER (message HL7 v2 ou document CDA) : accusé, décisions, raisons.
@@ -87,6 +99,11 @@ def explain(
     conclusion = conclude(interpretation, state, rules, now)
     notes = (*overrides.notes(interpretation), *notes)
     conclusion = replace(conclusion, findings=(*conclusion.findings, *notes))
+    if validate or pack is not None:
+        from pfi.cli.validating import validation_findings
+
+        validated = validation_findings(conclusion.submission, settings, pack)
+        conclusion = replace(conclusion, findings=(*conclusion.findings, *validated))
     if out is not None:
         from pfi.cli.outgoing import write_outgoing
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from pfi.engine.interpretation import Conclusion, Interpretation, Kind
 from pfi.engine.settings import Settings
 from pfi.model.decision import Action, Channel, Decision, Priority, Trigger
-from pfi.model.finding import Severity
+from pfi.model.finding import Finding, Severity
 from pfi.routing.explain import explain as explained
 from pfi.routing.rulechecks import RuleKind
 from pfi.routing.rules import RuleBook
@@ -100,11 +100,22 @@ def as_object(explanation: Explanation) -> dict[str, Any]:
         ],
         "decisions": [_decision_object(explanation, decision) for decision in conclusion.decisions],
         "findings": [
-            {"code": finding.code, "severity": str(finding.severity), "where": finding.where, "text": finding.text}
+            {
+                "code": finding.code,
+                "severity": str(finding.severity),
+                "where": finding.where,
+                "text": finding.text,
+                **_schematron_rule(finding),
+            }
             for finding in conclusion.findings
         ],
         "rules": {"digest": explanation.rules.digest, "files": list(explanation.rules.files)},
     }
+
+
+def _schematron_rule(finding: Finding) -> dict[str, str]:
+    """The assertion that failed, for the findings of a validation: what a publisher looks for in the official pack."""
+    return {"rule": finding.rule} if finding.code == "CDA_SCHEMATRON" else {}
 
 
 def _decision_object(explanation: Explanation, decision: Decision) -> dict[str, Any]:
@@ -153,6 +164,7 @@ def print_page(console: Console, file: Path, explanation: Explanation) -> None:
             table.add_column(heading, ratio=ratio or None)
         for finding in explanation.conclusion.findings:
             told = f"[bold]{finding.code}[/] {escape(finding.text)}"
+            told += "".join(f" [dim]{escape(rule)}[/]" for rule in _schematron_rule(finding).values())
             table.add_row(_SEVERITIES[finding.severity], told, escape(finding.where))
         console.print(table)
     if explanation.conclusion.decisions:

@@ -49,7 +49,7 @@ def holds(config_path: Path, limit: int, as_json: bool) -> None:
     lines = _at_desk(config_path, lambda desk: desk.holds.waiting(limit))
     if as_json:
         rows = [{name: getattr(line, name) for name in line.__dataclass_fields__} for line in lines]
-        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2).decode())
     elif lines:
         Console().print(_table(lines))
     else:

@@ -25,14 +25,14 @@ from pfi.model.delivery import Delivery
 from pfi.model.errors import PfiError
 from pfi.model.finding import Finding, Severity
 from pfi.model.profile import Environment
-from pfi.model.submission import Request, Submission
+from pfi.model.submission import Request, Standard, Submission
 from pfi.standards.hl7v2.zam import write_zam
 from pfi.standards.x509.authority import TestAuthority
 
 _NAMES = {Channel.DMP: "dmp", Channel.PRO: "pro", Channel.CIT: "citizen"}
 _WORDS = {Channel.DMP: "DMP", Channel.PRO: "MSSanté professionnels", Channel.CIT: "MSSanté citoyenne"}
 _STAND_IN = {Channel.DMP: "dmp", Channel.PRO: "mssante", Channel.CIT: "mssante"}
-_OURS = ("ack.hl7", "dmp-*.http", "pro-*.eml", "citizen-*.eml", "zam-*.hl7")
+_OURS = ("ack.hl7", "ack.json", "dmp-*.http", "pro-*.eml", "citizen-*.eml", "zam-*.hl7")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ def write_outgoing(
     configuration: Configuration,
     now: datetime,
 ) -> Outgoing:
-    """Writes `ack.hl7`, `dmp-N.http`, `pro-N.eml`, `citizen-N.eml` and `zam-N.hl7`; those of a former run go away.
+    """Writes `ack.hl7` (`ack.json`), `dmp-N.http`, `pro-N.eml`, `citizen-N.eml` and `zam-N.hl7`; those of a former
+    run go away.
 
     A channel whose connector would refuse the document gets no file and a note that says why.
     """
@@ -78,7 +79,7 @@ def write_outgoing(
     ack = acknowledgment(interpretation, conclusion, control_id=ids.control_id(), now=now)
     # Nobody sent a bare document: nobody is answered.
     if ack is not None and interpretation.header is not None and interpretation.header.message_code != "CDA":
-        write("ack.hl7", ack)
+        write("ack.json" if interpretation.standard is Standard.FHIR else "ack.hl7", ack)
     if conclusion.submission is None or conclusion.ack.code is not AckCode.AA:
         return Outgoing(tuple(written), ())
     sent: list[Delivery] = []

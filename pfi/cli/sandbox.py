@@ -22,6 +22,11 @@ import uvloop
     help="Fichier YAML des patients du DMP (voir samples/patients.yaml).",
 )
 @click.option(
+    "--pack",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Pack de validation dont le faux DMP applique le schéma XML à chaque CDA.",
+)
+@click.option(
     "--domain",
     "domains",
     multiple=True,
@@ -38,6 +43,7 @@ import uvloop
 def sandbox(
     directory: Path,
     patients: Path | None,
+    pack: Path | None,
     domains: tuple[str, ...],
     dmp_port: int,
     smtp_port: int,
@@ -56,7 +62,7 @@ def sandbox(
         click.echo("Installer l'extra « sandbox » : pip install 'pfi[sandbox]'.", err=True)
         sys.exit(2)
     ports = Ports(dmp_port, smtp_port, dpi_port, dpi_tls_port, control_port)
-    service = Sandbox(directory, ports=ports, light=light)
+    service = Sandbox(directory, ports=ports, light=light, pack=pack, keep=True)
     # aiosmtpd upgrades connections with asyncio's own TLS: only the sinks run on uvloop.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if light else None) as runner:
         runner.run(serve(service, as_json=as_json, patients=patients, domains=domains))

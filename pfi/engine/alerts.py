@@ -20,6 +20,8 @@ _OPENED_AT_ONCE = 500
 """Alerts opened by one check: the next one goes on, and no transaction lasts."""
 
 DISCHARGE_LETTER_LATE = "discharge_letter_late"
+CERTIFICATE_EXPIRES = "certificate_expires"
+CERTIFICATE_FAULT = "certificate_fault"
 
 
 class Alerts:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pfi.engine.configuration import Configuration
-from pfi.engine.connector import CheckResult, Surroundings
+from pfi.engine.connector import CertificateHolder, CheckResult, Surroundings
 from pfi.engine.runner import database_url
 from pfi.engine.settings import Settings
 from pfi.engine.verification import build_verifier
@@ -146,7 +146,12 @@ async def _neighbour(
         return [CheckResult(subject, False, f"{error.text} {error.next_step}")]
     try:
         if offline:
-            return [CheckResult(subject, True, "réglages et certificats corrects")]
+            correct = CheckResult(subject, True, "réglages et certificats corrects")
+            states = await connector.certificates() if isinstance(connector, CertificateHolder) else ()
+            faults = [
+                CheckResult(f"{subject} / {each.subject}", False, each.fault_text) for each in states if each.fault
+            ]
+            return faults or [correct]
         found: tuple[CheckResult, ...] = await connector.check()
         return [CheckResult(f"{subject} / {each.subject}", each.ok, each.text) for each in found]
     finally:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pfi.engine.connector import ConnectorSettings
 from pfi.engine.settings import Settings
 from pfi.model.errors import ConfigurationError
+from pfi.standards import nomenclature
 from pfi.standards.yaml import Fault, Location, YamlFile, faults_of
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -46,10 +47,12 @@ class Configuration:
 
     @classmethod
     def read(cls, path: Path) -> "Configuration":
-        """Reads and checks a file; relative paths in it are relative to it. Raises ConfigurationError."""
+        """Reads and checks a file; relative paths in it are relative to it. Puts its code tables in force, for later
+        settings are checked against them. Raises ConfigurationError."""
         source = YamlFile.read(path)
-        settings = source.validate(Settings)
-        return cls(anchor(settings, path.resolve().parent), source)
+        settings = anchor(source.validate(Settings), path.resolve().parent)
+        nomenclature.use(settings.nomenclature)
+        return cls(settings, source)
 
     def connector(self, name: str, settings: dict[str, Any], location: Location) -> tuple[type[Any], ConnectorSettings]:
         """The class of a connector (entry point group `pfi.connectors`) and its checked settings."""

@@ -6,6 +6,7 @@ declared as entry points (`pfi.connectors`, `pfi.sources`) and know nothing of t
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,6 +16,7 @@ from pfi.model.clock import Clock, IdSource
 from pfi.model.delivery import Delivery, Outcome
 from pfi.model.finding import Finding
 from pfi.model.patient import Patient
+from pfi.model.submission import Standard
 
 
 class ConnectorSettings(BaseModel):
@@ -78,6 +80,41 @@ class Connector(Protocol):
 
     def preview(self, delivery: Delivery) -> Preview:
         """The bytes of `send`, without network."""
+
+
+@runtime_checkable
+class Looker(Protocol):
+    """A connector that can look without sending. `Connector.resolve` may finish a delivery by sending it again; what
+    was decided otherwise since must not leave any more."""
+
+    async def look(self, delivery: Delivery) -> Outcome:
+        """After `UNKNOWN`: `DELIVERED` when it arrived, `NOT_DELIVERED` when it surely did not. Sends nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateState:
+    """One certificate that a connector holds, or should. `slot` is its stable name inside the connector; `subject` says
+    in French what it is for; `name` is its distinguished name and `fingerprint` its SHA-256, both empty when no
+    certificate could be read. `fault` is the code of what is wrong with it or with the files that should replace it,
+    `fault_text` the French sentence; `in_use` is false when nothing can be sent with it."""
+
+    slot: str
+    subject: str
+    name: str = ""
+    fingerprint: str = ""
+    not_after: datetime | None = None
+    in_use: bool = True
+    fault: str = ""
+    fault_text: str = ""
+
+
+@runtime_checkable
+class CertificateHolder(Protocol):
+    """A connector that holds certificates. The engine asks from time to time."""
+
+    async def certificates(self) -> tuple[CertificateState, ...]:
+        """Looks at the files again and takes a renewed pair into use; contacts nobody. Works before `open` too, for a
+        mere look. Never raises for what the files contain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +214,12 @@ class MessageConnector(Protocol):
 @dataclass(frozen=True, slots=True)
 class Peer:
     """Where a message came from. `listener` is its configured name; `address` host:port; `certificate` the subject of
-    the client certificate (RFC 4514), empty without TLS client authentication."""
+    the client certificate (RFC 4514), empty without TLS client authentication; `standard` what the source speaks."""
 
     listener: str
     address: str = ""
     certificate: str = ""
+    standard: Standard = Standard.HL7V2
 
 
 @dataclass(frozen=True, slots=True)

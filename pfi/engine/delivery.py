@@ -21,7 +21,8 @@ _MAX_JITTER = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery that this process may try. `resolve`: it may have left already."""
+    """A delivery that this process may try. `resolve`: it may have left already; `look_only`: and was decided otherwise
+    since, so that it must not be sent again."""
 
     delivery: Delivery
     message_id: int
@@ -32,6 +33,7 @@ class Claim:
     attempts: int = 0
     budget_from: int = 0
     resolve: bool = False
+    look_only: bool = False
     partial_code: str = ""
     uncertain: bool = False
 
@@ -74,6 +76,7 @@ def rebuild(work: Work, submission: Submission, previous_message_id: str) -> Del
         previous_message_id=previous_message_id,
         addressees=work.addressees,
         mailbox=work.mailbox,
+        establishment=submission.establishment,
     )
 
 
@@ -98,6 +101,7 @@ def claimed(work: Work, delivery: Delivery) -> Claim:
         attempts=work.attempts,
         budget_from=work.budget_from,
         resolve=work.resolve,
+        look_only=work.recheck,
         partial_code=work.partial_code,
         uncertain=work.uncertain,
     )

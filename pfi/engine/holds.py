@@ -13,8 +13,7 @@ from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
 from pfi.engine.reassessment import CANCELLED_BY_OPERATOR, Cause, Change, Reassessment
-from pfi.model.acknowledgment import BusinessEvent
-from pfi.model.decision import Action, Channel
+from pfi.model.decision import Action
 from pfi.store import acks, deliveries, messages, queue
 from pfi.store.deliveries import Work
 from pfi.store.states import DeliveryState
@@ -131,16 +130,16 @@ class Holds:
             await messages.add_event(
                 connection, event, now, message_id=work.message_id, delivery_id=delivery_id, detail=detail
             )
-            kind = BusinessEvent.DMP_RECEPTION if work.channel is Channel.DMP else BusinessEvent.MSS_RECEPTION
-            told = await acks.already_sent(connection, work.message_id, kind)
-            written = () if told else await self._refusal(work)
+            told = await acks.told(connection, work.message_id, reporting.event_of(work.channel))
+            written = await self._refusal(work, told)
             if written:
                 await acks.add(connection, work.message_id, written)
                 await queue.enqueue(connection, self._outbox.jobs(written))
         _LOG.info(event, delivery=str(delivery_id), code=work.code)
         return True
 
-    async def _refusal(self, work: Work) -> tuple[messages.NewAck, ...]:
+    async def _refusal(self, work: Work, told: frozenset[str]) -> tuple[messages.NewAck, ...]:
+        """N to the sender, but for what was already answered."""
         if work.body is None:
             return ()
         interpretation, _ = await self._reader.read(work.body, work.listener, work.received_at)
@@ -150,4 +149,5 @@ class Holds:
         reports = reporting.refusal(
             submission, work.channel, work.recipients, work.code, work.text, self._context.clock()
         )
-        return self._outbox.write(submission.message, work.sender, reports, delivery_id=work.id, claim=False)
+        unsaid = reporting.unsaid(reports, work.channel, told)
+        return self._outbox.write(submission.message, work.sender, unsaid, delivery_id=work.id, claim=False)

@@ -33,7 +33,9 @@ from pfi.model.adt import PatientEvent
 from pfi.model.errors import SenderDataError
 from pfi.model.finding import Finding, Severity
 from pfi.model.profile import SameControlId, SenderProfile
-from pfi.model.submission import MessageHeader, Request, Submission
+from pfi.model.submission import MessageHeader, Request, Standard, Submission
+from pfi.standards.fhir.answer import COME_AGAIN, write_refusal
+from pfi.standards.fhir.outline import NO_OUTLINE
 from pfi.standards.hl7v2.ack import write_ack
 from pfi.standards.hl7v2.header import read_header
 from pfi.standards.hl7v2.tokenizer import parse
@@ -138,7 +140,7 @@ class EngineIntake:
         """Takes one complete message. Returns after the durable commit, or with AR when nothing was stored."""
         if self._load.full:
             _LOG.warning("back_pressure", listener=peer.listener)
-            return self._come_again(_header_of(raw))
+            return self._come_again(_header_of(raw, peer), peer)
         received_at = self._context.clock()
         await self._processing.room(self._context.settings.limits.pace_seconds)
         reading = await self._read(raw, peer, received_at)
@@ -148,7 +150,7 @@ class EngineIntake:
             return await self._keep_aside(reading, error)
         except STORE_ERRORS as error:
             _LOG.error("store_away", step="accept", listener=peer.listener, error=type(error).__name__)
-            return self._come_again(reading.header)
+            return self._come_again(reading.header, peer)
         except Exception as error:
             return await self._keep_aside(reading, error)
 
@@ -156,10 +158,10 @@ class EngineIntake:
         """Records what could not be taken as a message; answers AE when its MSH can be read. Whether the connection can
         go on is the source's to say: noise harms nobody, a frame too large does."""
         received_at = self._context.clock()
-        header = _header_of(head)
+        header = _header_of(head, peer)
         finding = replace(finding, severity=Severity.ERROR)
         interpretation = Interpretation(
-            Kind.REFUSED if header else Kind.UNREADABLE, header, SenderProfile(), (finding,)
+            Kind.REFUSED if header else Kind.UNREADABLE, header, SenderProfile(), (finding,), standard=peer.standard
         )
         digest = self._reader.digest(head)
         reading = _Reading(head, digest, peer, received_at, interpretation)
@@ -168,17 +170,17 @@ class EngineIntake:
             return replace(await self._store_plain(reading, Conclusion(ack, (finding,), (), None)), close=False)
         except STORE_ERRORS as error:
             _LOG.error("store_away", step="refuse", listener=peer.listener, error=type(error).__name__)
-            return replace(self._come_again(header), close=True)
+            return replace(self._come_again(header, peer), close=True)
 
     async def _read(self, raw: bytes, peer: Peer, received_at: datetime) -> _Reading:
         try:
-            interpretation, digest = await self._reader.read(raw, peer.listener, received_at)
+            interpretation, digest = await self._reader.read(raw, peer.listener, received_at, peer.standard)
         except Exception as error:
             # A defect of ours in the reading: the message is kept, with its reason, and not asked for again and again.
             _LOG.error("reading_bug", listener=peer.listener, error=type(error).__name__)
-            header = _header_of(raw)
+            header = _header_of(raw, peer)
             kind = Kind.REFUSED if header else Kind.UNREADABLE
-            interpretation = Interpretation(kind, header, SenderProfile(), (_INTERNAL,))
+            interpretation = Interpretation(kind, header, SenderProfile(), (_INTERNAL,), standard=peer.standard)
             digest = self._reader.digest(raw)
         return _Reading(raw, digest, peer, received_at, interpretation)
 
@@ -367,7 +369,7 @@ class EngineIntake:
             return Answer(None, close=True)
         known = await self._look_up(reading, header)
         if known.same_message is None:
-            return self._come_again(header)
+            return self._come_again(header, reading.peer)
         return await self._repeat(reading, known.same_message, known.same_message_ack)
 
     async def _keep_aside(self, reading: _Reading, error: Exception) -> Answer:
@@ -380,9 +382,11 @@ class EngineIntake:
             return await self._store_plain(reading, conclusion)
         except Exception as again:
             _LOG.error("store_away", step="keep_aside", error=type(again).__name__)
-            return self._come_again(reading.header)
+            return self._come_again(reading.header, reading.peer)
 
-    def _come_again(self, header: MessageHeader | None) -> Answer:
+    def _come_again(self, header: MessageHeader | None, peer: Peer) -> Answer:
+        if peer.standard is Standard.FHIR:
+            return Answer(write_refusal((COME_AGAIN,), NO_OUTLINE))
         if header is None:
             return Answer(None, close=True)
         ack = TechnicalAck(AckCode.AR, (AckError("207", text=_COME_AGAIN),))
@@ -403,8 +407,10 @@ class EngineIntake:
         )
 
 
-def _header_of(raw: bytes) -> MessageHeader | None:
-    """The MSH of a message that will not be read further."""
+def _header_of(raw: bytes, peer: Peer) -> MessageHeader | None:
+    """The MSH of a message that will not be read further; FHIR has none."""
+    if peer.standard is Standard.FHIR:
+        return None
     try:
         return read_header(parse(raw[:_HEAD_BYTES]))
     except SenderDataError:

@@ -23,14 +23,18 @@ from pfi.model.document import Document
 from pfi.model.errors import SenderDataError
 from pfi.model.finding import Finding, Severity, refuses
 from pfi.model.parties import Recipient
-from pfi.model.patient import Identifier, IdentityStatus, Ins, Patient, PatientState
+from pfi.model.patient import Identifier, IdentityStatus, Ins, Patient, PatientState, Traits
 from pfi.model.profile import Policy, SenderProfile
-from pfi.model.submission import DocumentRequest, MessageHeader, Orders, Request, Stay, Submission
+from pfi.model.submission import DocumentRequest, MessageHeader, Orders, Request, Standard, Stay, Submission
 from pfi.routing.decide import decide
 from pfi.routing.exceptions.identity import ANONYMOUS
 from pfi.routing.rules import RuleBook
 from pfi.standards.cda.checks import check_header
 from pfi.standards.cda.header import read_header as read_cda_header
+from pfi.standards.fhir.answer import write_acceptance, write_refusal
+from pfi.standards.fhir.outline import NO_OUTLINE, Outline
+from pfi.standards.fhir.parser import UnreadableBundleError, is_json, parse_bundle
+from pfi.standards.fhir.request import open_lot, outline_of, read_lot
 from pfi.standards.hl7v2.ack import write_ack
 from pfi.standards.hl7v2.adt import read_adt
 from pfi.standards.hl7v2.header import read_header
@@ -50,6 +54,15 @@ _INS_NOT_IN_DOCUMENT = Finding(
     "INS digest §6",
 )
 
+_UNKNOWN_SOURCE = Finding(
+    "UNKNOWN_SENDER",
+    Severity.ERROR,
+    "MSH^1^3",
+    "Émetteur inconnu de cette plateforme : déclarer sa source (ihe-sourceId) dans « senders ».",
+    err3="207",
+    err5="906",
+)
+
 
 class Kind(StrEnum):
     """What a message turned out to be."""
@@ -60,7 +73,7 @@ class Kind(StrEnum):
     """Sound, but nothing the engine uses (an ADT event of no interest): acknowledged AA."""
     REFUSED = "refused"
     UNREADABLE = "unreadable"
-    """No MSH can be read: no acknowledgment is possible."""
+    """No MSH (or no FHIR Bundle) can be read: HL7 v2 has no acknowledgment for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,10 @@ class Interpretation:
     findings: tuple[Finding, ...]
     submission: Submission | None = None
     event: PatientEvent | None = None
+    standard: Standard = Standard.HL7V2
+    """In which the sender is answered."""
+    outline: Outline = NO_OUTLINE
+    """Of a FHIR Bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +115,13 @@ ProfileFor = Callable[[MessageHeader], SenderProfile | None]
 """Finds the switches of a message's sender; `None` = unknown senders are refused here."""
 
 
-def interpret(raw: bytes, profile_for: ProfileFor, received_at: datetime | None = None) -> Interpretation:
-    """Reads one HL7 v2 message and the CDA documents it carries. Never raises for what the message contains."""
+def interpret(
+    raw: bytes, profile_for: ProfileFor, received_at: datetime | None = None, standard: Standard | None = None
+) -> Interpretation:
+    """Reads one HL7 v2 message, or one FHIR Bundle (ITI-65), and the CDA documents it carries. Never raises for what
+    it contains. `standard`: what the sender must speak; `None` = what the bytes are."""
+    if standard is Standard.FHIR or (standard is None and is_json(raw)):
+        return _interpret_bundle(raw, profile_for, received_at)
     try:
         message = parse(raw)
     except UnreadableMessageError as error:
@@ -132,6 +154,41 @@ def interpret(raw: bytes, profile_for: ProfileFor, received_at: datetime | None 
         submission = _submission(reading.request, documents, received_at) if documents else None
         return Interpretation(Kind.REFUSED, header, profile, findings, submission)
     return Interpretation(Kind.REQUEST, header, profile, findings, _submission(reading.request, documents, received_at))
+
+
+def _interpret_bundle(raw: bytes, profile_for: ProfileFor, received_at: datetime | None) -> Interpretation:
+    """The same steps for a FHIR Bundle."""
+    fhir = Standard.FHIR
+    try:
+        lot = open_lot(parse_bundle(raw))
+    except UnreadableBundleError as error:
+        return Interpretation(Kind.UNREADABLE, None, SenderProfile(), error.findings, standard=fhir)
+    profile = profile_for(lot.header)
+    if profile is None:
+        return Interpretation(
+            Kind.REFUSED, lot.header, SenderProfile(), (_UNKNOWN_SOURCE,), standard=fhir, outline=outline_of(lot)
+        )
+    reading = read_lot(lot, profile)
+    outline = reading.outline
+    if reading.request is None:
+        return Interpretation(Kind.REFUSED, lot.header, profile, reading.findings, standard=fhir, outline=outline)
+    documents, findings = _open_documents(reading.request)
+    findings = (*reading.findings, *findings, *_agreement(reading.request, documents, profile))
+    refused = refuses(findings) or not documents
+    request = _described(reading.request, documents)
+    submission = _submission(request, documents, received_at) if documents else None
+    kind = Kind.REFUSED if refused else Kind.REQUEST
+    return Interpretation(kind, lot.header, profile, findings, submission, standard=fhir, outline=outline)
+
+
+def _described(request: DocumentRequest, documents: tuple[Document, ...]) -> DocumentRequest:
+    """A lot may name its patient by the INS alone (`Patient?identifier=`): the traits are then those of its document,
+    which is of the same INS or is refused."""
+    patient = request.patient
+    told = documents[0].header.patient if documents else None
+    if told is None or patient.ins is None or patient.traits != Traits() or told.ins != patient.ins:
+        return request
+    return replace(request, patient=replace(patient, traits=told.traits))
 
 
 def interpret_cda(content: bytes, profile: SenderProfile, received_at: datetime | None = None) -> Interpretation:
@@ -267,6 +324,7 @@ def plan(conclusion: Conclusion, ids: IdSource, now: datetime) -> tuple[Planned,
             ids=_delivery_ids(ids),
             created_at=now,
             mailbox=decision.mailbox,
+            establishment=submission.establishment,
         )
         planned.append(Planned(delivery, decision))
     return tuple(planned)
@@ -280,10 +338,19 @@ def may_carry(patient: Patient, qualified: bool) -> Patient:
 def acknowledgment(
     interpretation: Interpretation, conclusion: Conclusion, *, control_id: str, now: datetime
 ) -> bytes | None:
-    """The ACK message, without framing; `None` when there is nobody to answer to."""
+    """The ACK message without framing, or the body of the FHIR answer; `None` when there is nobody to answer to."""
+    if interpretation.standard is Standard.FHIR:
+        return _fhir_answer(interpretation, conclusion)
     if interpretation.header is None:
         return None
     return write_ack(interpretation.header, conclusion.ack, control_id=control_id, now=now)
+
+
+def _fhir_answer(interpretation: Interpretation, conclusion: Conclusion) -> bytes:
+    header = interpretation.header
+    if header is None or conclusion.ack.code is not AckCode.AA:
+        return write_refusal(conclusion.findings, interpretation.outline)
+    return write_acceptance(header.control_id, interpretation.outline, conclusion.findings, conclusion.decisions)
 
 
 def _open_documents(request: DocumentRequest) -> tuple[tuple[Document, ...], tuple[Finding, ...]]:

@@ -115,5 +115,27 @@ def _not_in_the_future(event: PatientEvent, now: datetime) -> PatientEvent:
     )
 
 
-def _fold(events: Sequence[PatientEvent], baseline: PatientState | None) -> PatientState:
-    return history.fold(events, baseline=baseline)
+def _fold(events: Sequence[PatientEvent], known: Sequence[PatientState]) -> PatientState:
+    return history.fold(events, baseline=_together(known) if known else None)
+
+
+def _together(known: Sequence[PatientState]) -> PatientState:
+    """What was known of several records that are one now: the identity of the first, and the most cautious of all that
+    was told of consents."""
+    first, *others = known
+    if not others:
+        return first
+    together = history.combine(known)
+    kept = (first.identity.ins, *first.identity.other_ins)
+    gone = [ins for each in others for ins in (each.identity.ins, *each.identity.other_ins) if ins not in kept]
+    return replace(
+        together,
+        retired_ins=tuple(dict.fromkeys((*together.retired_ins, *(ins for ins in gone if ins is not None)))),
+        identity=first.identity,
+        identity_at=first.identity_at,
+        reliability=first.reliability,
+        reliability_at=first.reliability_at,
+        ins_at=first.ins_at,
+        ins_withdrawn=first.ins_withdrawn,
+        retired_identifiers=tuple(dict.fromkeys(each for state in known for each in state.retired_identifiers)),
+    )

@@ -18,7 +18,7 @@ from pgqueuer.domain.errors import RetryRequested
 
 from pfi.engine import reporting
 from pfi.engine.breaker import Breaker
-from pfi.engine.connector import Connector
+from pfi.engine.connector import Connector, Looker
 from pfi.engine.context import Context
 from pfi.engine.delivery import Claim, claimed, follow, rebuild
 from pfi.engine.logs import get_logger
@@ -26,7 +26,7 @@ from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
 from pfi.engine.reassessment import Cause, Reassessment
 from pfi.engine.settings import DestinationSettings
-from pfi.engine.validation import Validation
+from pfi.engine.validation import Validation, Verdict
 from pfi.engine.verification import VerificationStep
 from pfi.model.decision import Channel, Priority
 from pfi.model.delivery import Outcome, OutcomeKind
@@ -40,6 +40,17 @@ from pfi.store.states import DeliveryState
 _LOG = get_logger("processing")
 _FRESH_SECONDS = 0.02
 """A first attempt that starts that soon after its commit is decided with what is known."""
+_GONE = Outcome(
+    OutcomeKind.REFUSED,
+    "MESSAGE_GONE",
+    "Le message d'origine n'est plus lisible ou a été purgé ; l'envoi est abandonné.",
+)
+_MAY_HAVE_LEFT = Outcome(
+    OutcomeKind.UNKNOWN,
+    "MAY_HAVE_LEFT",
+    "Cet envoi ne doit plus partir, mais un essai précédent a pu partir : vérifier auprès du destinataire.",
+    max_attempts=1,
+)
 _BACKLOG_PER_SEAT = 8
 """Documents kept in memory for each seat of a destination; above, deliveries are born queued."""
 
@@ -177,7 +188,30 @@ class Processing:
                 message_id = None if work is not None else await deliveries.undecided(connection, delivery_id)
             if message_id is None:
                 return work
-            await self._reassessment.message(message_id, Cause.PATIENT)
+            if not (await self._reassessment.message(message_id, Cause.PATIENT)).done:
+                await self._give_up(delivery_id, message_id)
+                return None
+
+    async def _give_up(self, delivery_id: uuid.UUID, message_id: int) -> None:
+        """Ends what can neither be tried as it was decided nor be decided again: its message can no longer be read."""
+        now = self._context.clock()
+        async with self._context.database.transaction() as connection:
+            closed, freed = await deliveries.close(
+                connection,
+                delivery_id,
+                DeliveryState.FAILED,
+                now,
+                (DeliveryState.QUEUED, DeliveryState.UNKNOWN),
+                code=_GONE.code,
+                text=_GONE.text,
+            )
+            if not closed:
+                return
+            await messages.add_event(
+                connection, "given_up", now, message_id=message_id, delivery_id=delivery_id, detail={"code": _GONE.code}
+            )
+            await queue.enqueue(connection, [queue.Job.deliver(each) for each in freed])
+        _LOG.warning("given_up", delivery=str(delivery_id), code=_GONE.code)
 
     async def stop(self, grace: float) -> None:
         """Lets attempts under way end; gives back what was not started; what is cut short will be resolved."""
@@ -243,18 +277,14 @@ class Processing:
     async def _told_since(self, claim: Claim) -> bool:
         """Whether something was told of the patient while the document waited for its seat."""
         async with self._context.database.connection() as connection:
-            return await deliveries.unsure(connection, claim.message_id)
+            return await deliveries.unsure(connection, claim.id)
 
     async def _prepare(self, work: Work) -> Claim | EndedAttempt:
         """Builds a claimed delivery again, or ends it when its message cannot be read any more."""
         submission = await self._submission(work)
         if submission is None:
             now = self._context.clock()
-            outcome = Outcome(
-                OutcomeKind.REFUSED,
-                "MESSAGE_GONE",
-                "Le message d'origine n'est plus lisible ou a été purgé ; l'envoi est abandonné.",
-            )
+            outcome = _GONE
             return EndedAttempt(
                 id=work.id,
                 message_id=work.message_id,
@@ -294,8 +324,10 @@ class Processing:
         place = self._destinations[claim.destination]
         started_at = self._context.clock()
         try:
+            # Validation has its own limits: its time is not that of the send, whose fate would become unknown.
+            verdict = Verdict() if claim.resolve else await self._validation.check(claim.delivery)
             async with asyncio.timeout(self._context.timings.attempt):
-                outcome = await self._act(place, claim)
+                outcome = verdict.refusal or await self._act(place, claim, verdict.warnings)
         except TimeoutError:
             outcome = Outcome(OutcomeKind.UNKNOWN, "TIMEOUT", "L'envoi n'a pas abouti dans le temps imparti.")
         except Exception as error:
@@ -318,17 +350,18 @@ class Processing:
         acks = self._outbox.write(claim.delivery.message, claim.sender, reports, delivery_id=claim.id)
         return replace(ended, acks=acks)
 
-    async def _act(self, place: Destination, claim: Claim) -> Outcome:
+    async def _act(self, place: Destination, claim: Claim, warnings: tuple[str, ...]) -> Outcome:
+        if claim.resolve and claim.look_only:
+            if isinstance(place.connector, Looker):
+                return await place.connector.look(claim.delivery)
+            return _MAY_HAVE_LEFT
         stopped = await self._verification.stop(claim) if self._verification is not None else None
         if stopped is not None:
             return stopped
         if claim.resolve:
             return await place.connector.resolve(claim.delivery)
-        verdict = await self._validation.check(claim.delivery)
-        if verdict.refusal is not None:
-            return verdict.refusal
         outcome = await place.connector.send(claim.delivery)
-        return replace(outcome, warnings=(*verdict.warnings, *outcome.warnings)) if verdict.warnings else outcome
+        return replace(outcome, warnings=(*warnings, *outcome.warnings)) if warnings else outcome
 
     async def _watch(self, place: Destination, outcome: Outcome) -> None:
         """Stops or reopens the destination; one event for each change, not one for each document."""

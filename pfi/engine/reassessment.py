@@ -21,7 +21,7 @@ from pfi.engine.outbox import Outbox
 from pfi.engine.patientfile import PatientFile, state_of
 from pfi.engine.reading import Reader
 from pfi.engine.settings import HoldSettings
-from pfi.model.acknowledgment import AckCode, BusinessEvent
+from pfi.model.acknowledgment import AckCode
 from pfi.model.decision import Action, Channel, Decision
 from pfi.model.submission import Submission
 from pfi.store import acks, deliveries, journal, messages, patients, queue
@@ -33,7 +33,7 @@ from pfi.store.states import DeliveryState
 _LOG = get_logger("reassessment")
 
 _PENDING = frozenset({DeliveryState.WAITING, DeliveryState.QUEUED})
-_LEFT = frozenset({DeliveryState.IN_FLIGHT, DeliveryState.UNKNOWN})
+_AWAY = frozenset({DeliveryState.IN_FLIGHT, DeliveryState.UNKNOWN})
 _GIVEN_UP = frozenset({DeliveryState.REFUSED, DeliveryState.FAILED})
 CANCELLED_BY_OPERATOR = "CANCELLED_BY_OPERATOR"
 """Code of what an operator gave up: nothing brings it back."""
@@ -59,6 +59,8 @@ class Change(StrEnum):
     HOLD = "hold"
     CONFIRM = "confirm"
     """Still to be sent; who is served, and under which identity, as decided now."""
+    REVISE = "revise"
+    """In flight, and still to be sent: should it come back, it is sent as decided then."""
     STOP = "stop"
     TOO_LATE = "too_late"
     """It may no longer leave, but it is in flight, or may have left."""
@@ -89,7 +91,11 @@ def change_of(existing: Existing | None, decision: Decision | None, *, reopen: b
             return Change.HOLD
         case state, _ if state in _PENDING:
             return Change.STOP
-        case state, Action.HOLD | Action.DENY | Action.VOID if state in _LEFT:
+        case DeliveryState.UNKNOWN, Action.SEND:
+            return Change.CONFIRM
+        case DeliveryState.IN_FLIGHT, Action.SEND:
+            return Change.REVISE
+        case state, _ if state in _AWAY:
             return Change.TOO_LATE
         case state, Action.SEND if state in _GIVEN_UP and reopen:
             return Change.REOPEN
@@ -230,8 +236,9 @@ class Reassessment:
             stored.interpretation, state_of(known), self._context.rules, now, released=frozenset(let_go)
         )
         before = await journal.last_decisions(connection, stored.id)
-        done = await self._apply(connection, stored, conclusion, existing, before, reopen, released)
-        await patients.depend(connection, stored.id, versions)
+        done, revised = await self._apply(connection, stored, conclusion, existing, before, reopen, released)
+        # What is in flight under another identity, or to others, is decided again should it come back.
+        await patients.depend(connection, stored.id, dict.fromkeys(versions, patients.NEVER) if revised else versions)
         received_at = stored.submission.received_at or now
         await self._file.record_letter(
             connection, stored.id, conclusion.submission or stored.submission, known, stored.lineage, received_at
@@ -262,7 +269,7 @@ class Reassessment:
         before: Mapping[Channel, journal.LastDecision],
         reopen: bool,
         released: frozenset[Channel],
-    ) -> Reassessed:
+    ) -> tuple[Reassessed, bool]:
         now = self._context.clock()
         planned = {each.delivery.channel: each for each in plan(conclusion, self._context.ids, now)}
         decided = {each.channel: each for each in reversed(conclusion.decisions)}
@@ -277,11 +284,12 @@ class Reassessment:
             new = step.newborn(planned[channel]) if channel in planned else None
             if change is Change.LET_GO and new is not None and new.state is DeliveryState.HELD:
                 change = Change.HOLD  # still no destination
-            if change is Change.BIRTH and new is not None:
-                new = await step.without_served(new, mine)
-                births.append(new)
-                changes[channel] = (change, new.delivery.id)
-                await step.tell_held(new, decision)
+            if change is Change.BIRTH:
+                born = await step.unserved(new) if new is not None else None
+                if born is not None:
+                    births.append(born)
+                    changes[channel] = (change, born.delivery.id)
+                    await step.tell_held(born, decision)
             elif mine is not None and await step.apply(change, mine, new, decision, channel in released):
                 changes[channel] = (change, mine.id)
         if births:
@@ -296,7 +304,7 @@ class Reassessment:
                 *step.jobs,
             ],
         )
-        return Reassessed(True, changes=changes, acks=len(again))
+        return Reassessed(True, changes=changes, acks=len(again)), step.revised
 
     def _longest_hold(self) -> int:
         return max((sender.hold.expiry_days for sender in self._context.settings.senders), default=30)
@@ -316,6 +324,8 @@ class _Step:
         self.runnables: list[Runnable] = []
         self.waits: dict[uuid.UUID, timedelta] = {}
         self.jobs: list[queue.Job] = []
+        self.revised = False
+        """Something in flight is no longer what would be sent now."""
 
     def newborn(self, planned: Planned) -> NewDelivery:
         return newborn(planned, self._stored.lineage, self._context.settings, self._stored.hold, self._now)
@@ -326,8 +336,12 @@ class _Step:
         """Carries out a change of an existing delivery; False when there was nothing to change."""
         match change:
             case Change.LET_GO if new is not None:
-                runnable = await deliveries.let_go(self._connection, mine.id, new, self._now, by_operator=released)
-                self._queue(runnable, new)
+                left = await self._left(new, mine)
+                if left is None:
+                    await self._stop(mine, None)
+                    return True
+                runnable = await deliveries.let_go(self._connection, mine.id, left, self._now, by_operator=released)
+                self._queue(runnable, left)
                 await self._event("released", mine, decision)
             case Change.HOLD if new is not None:
                 if mine.state is DeliveryState.HELD and (mine.code, mine.until) == (new.code, new.until):
@@ -337,10 +351,18 @@ class _Step:
                 if mine.state is not DeliveryState.HELD:
                     await self.tell_held(new, decision)
             case Change.CONFIRM if new is not None:
-                served = await deliveries.served_recipients(self._connection, mine.id)
-                left = tuple(each for each in new.delivery.recipients if each.address.lower() not in served)
-                runnable = await deliveries.confirm(self._connection, mine.id, new.delivery.qualified, left)
-                self._queue(runnable, new)
+                left = await self._left(new, mine)
+                if left is None and mine.state in _PENDING:
+                    await self._stop(mine, None)
+                    return True
+                if left is not None:
+                    planned = left.delivery
+                    await deliveries.confirm(self._connection, mine.id, planned.qualified, planned.recipients)
+                return False
+            case Change.REVISE if new is not None:
+                left = await self._left(new, mine)
+                wanted = frozenset(each.address.lower() for each in left.delivery.recipients) if left else frozenset()
+                self.revised |= (new.delivery.qualified, wanted) != (mine.qualified, mine.left)
                 return False
             case Change.STOP:
                 await self._stop(mine, decision)
@@ -353,13 +375,22 @@ class _Step:
                 return False
         return True
 
-    async def without_served(self, new: NewDelivery, former: Existing | None) -> NewDelivery:
-        """The mailboxes that a stopped delivery had already served are not served twice."""
-        if former is None or former.attempts == 0:
-            return new
-        served = await deliveries.served_recipients(self._connection, former.id)
-        left = tuple(each for each in new.delivery.recipients if each.address.lower() not in served)
-        return replace(new, delivery=replace(new.delivery, recipients=left))
+    async def unserved(self, new: NewDelivery) -> NewDelivery | None:
+        """A new delivery without the mailboxes that former ones served; `None` when nobody is left."""
+        channel = new.delivery.channel
+        return self._without(new, await deliveries.served_recipients(self._connection, self._stored.id, channel))
+
+    async def _left(self, new: NewDelivery, mine: Existing) -> NewDelivery | None:
+        """What remains to be sent of a delivery that may have been tried: without the mailboxes that were served, by
+        whichever delivery, and without those that refused; `None` when nobody is left."""
+        served = await deliveries.served_recipients(self._connection, self._stored.id, mine.channel)
+        return self._without(new, served | mine.settled)
+
+    @staticmethod
+    def _without(new: NewDelivery, over: frozenset[str]) -> NewDelivery | None:
+        named = new.delivery.recipients
+        left = tuple(each for each in named if each.address.lower() not in over)
+        return None if named and not left else replace(new, delivery=replace(new.delivery, recipients=left))
 
     async def tell_held(self, new: NewDelivery, decision: Decision | None) -> None:
         """A business acknowledgment that says what the delivery waits for (`hold.notify: at_once`)."""
@@ -381,7 +412,7 @@ class _Step:
     async def _reopen(self, mine: Existing, new: NewDelivery) -> None:
         recipients = None
         if mine.channel is not Channel.DMP and new.delivery.recipients:
-            served = await deliveries.served_recipients(self._connection, mine.id)
+            served = await deliveries.served_recipients(self._connection, self._stored.id, mine.channel)
             recipients = tuple(each for each in new.delivery.recipients if each.address.lower() not in served)
         runnable = await deliveries.reopen(self._connection, mine.id, self._now, recipients)
         if runnable is not None:
@@ -401,14 +432,13 @@ class _Step:
         )
 
     async def _tell(self, channel: Channel, decision: Decision | None, code: str, text: str) -> None:
-        """N to the sender, unless this message was already answered on this channel."""
-        kind = BusinessEvent.DMP_RECEPTION if channel is Channel.DMP else BusinessEvent.MSS_RECEPTION
-        if await acks.already_sent(self._connection, self._stored.id, kind):
-            return
+        """N to the sender, but for what was already answered."""
+        told = await acks.told(self._connection, self._stored.id, reporting.event_of(channel))
         submission = self._stored.submission
         recipients = decision.recipients if decision is not None else ()
         reports = reporting.refusal(submission, channel, recipients, code, text, self._now)
-        written = self._outbox.write(submission.message, self._stored.sender, reports, claim=False)
+        unsaid = reporting.unsaid(reports, channel, told)
+        written = self._outbox.write(submission.message, self._stored.sender, unsaid, claim=False)
         if written:
             await acks.add(self._connection, self._stored.id, written)
             self.jobs += self._outbox.jobs(written)

@@ -89,6 +89,20 @@ def refusal(
         )
 
 
+def event_of(channel: Channel) -> BusinessEvent:
+    """The event that tells what becomes of a channel."""
+    return BusinessEvent.DMP_RECEPTION if channel is Channel.DMP else BusinessEvent.MSS_RECEPTION
+
+
+def unsaid(reports: Iterable[BusinessAck], channel: Channel, told: frozenset[str]) -> Iterator[BusinessAck]:
+    """Those about which the sender was told nothing yet. `told`: mailboxes (lower case) already answered for by the
+    event of this channel. A citizen's mail may have been answered for before its mailbox was known."""
+    answered = channel is Channel.CIT and "" in told
+    for report in reports:
+        if not answered and report.mailbox.lower() not in told:
+            yield report
+
+
 def after_attempt(claim: Claim, ended: EndedAttempt) -> Iterator[BusinessAck]:
     """What an attempt makes us say: the end of a DMP delivery, the fate of each mailbox that is now known."""
     delivery = claim.delivery

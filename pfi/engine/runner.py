@@ -10,6 +10,7 @@ from typing import Any
 
 from pfi import __version__
 from pfi.engine.alerts import DischargeLetters
+from pfi.engine.certificates import CertificateWatch
 from pfi.engine.collection import Collection
 from pfi.engine.comparison import Comparison
 from pfi.engine.configuration import Configuration
@@ -226,6 +227,7 @@ class Engine:
             running.recovery.stop()
             running.collection.stop()
             running.rule_watch.stop()
+            running.certificates.stop()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_LAST_ROUND_SECONDS)
             for task in late:
@@ -290,6 +292,7 @@ class Engine:
             asyncio.create_task(running.worker.run(), name="pfi-jobs"),
             asyncio.create_task(running.recovery.run(), name="pfi-recovery"),
             asyncio.create_task(running.collection.run(), name="pfi-collection"),
+            asyncio.create_task(running.certificates.run(), name="pfi-certificates"),
         ]
         if self._rules is None:
             self._tasks.append(asyncio.create_task(running.rule_watch.run(), name="pfi-rules"))
@@ -370,6 +373,7 @@ class _Running:
     replay: Replay
     collection: Collection
     rule_watch: RuleWatch
+    certificates: CertificateWatch
     worker: JobWorker
     validation: Validation
     verification: VerificationStep | None
@@ -408,7 +412,17 @@ class _Running:
             Replay(reassessment),
             Collection(context, notifications, connectors),
             RuleWatch(context),
+            CertificateWatch(context, _places(connectors, replies, verifier)),
             JobWorker(context, processing, outbox, reassessment),
             validation,
             verification,
         )
+
+
+def _places(
+    connectors: Mapping[str, Connector], replies: Mapping[str, MessageConnector], verifier: Verifier | None
+) -> dict[str, object]:
+    """Whoever may hold certificates, by the name that operators know it by."""
+    places: dict[str, object] = {f"destination {name}": each for name, each in connectors.items()}
+    places |= {f"retour {name}": each for name, each in replies.items()}
+    return places if verifier is None else {**places, "vérification INSi": verifier}

@@ -216,7 +216,15 @@ class LogSettings(_Model):
 
 class ValidationSettings(_Model):
     pack: Path | None = None
-    """Folder of an official validation pack (ANS `TestContenuCDA`); without it no schema check is made."""
+    """Folder of an official validation pack (ANS `TestContenuCDA`). Default: the one that `pfi validation-pack import`
+    has installed under `data_dir`; without any, nothing is validated."""
+    incomplete: Literal["refuse", "accept"] = "refuse"
+    """What the pack lacks (a file, a value set, the version of a volet) leaves documents not validated: they are not
+    fed to the DMP, or they are, with a warning."""
+    workers: int = Field(default=1, ge=1, le=32)
+    """Validation processes; each validates 50 to 100 documents a second."""
+    seconds_per_document: float = Field(default=30.0, gt=0, le=120)
+    """A process that takes longer over one document is replaced."""
 
 
 class AlertSettings(_Model):
@@ -248,6 +256,28 @@ class AlertSettings(_Model):
         return ZoneInfo(self.timezone)
 
 
+class CrlSettings(_Model):
+    url: str = Field(pattern=r"^https?://[^/\s]+/\S*$")
+    """Where the authority publishes its revocation list."""
+    file: Path
+    """File that receives it, for the `crl` of connectors. Kept as it is when a newer list cannot be fetched."""
+    authorities: Path
+    """Certificates of the authorities that may sign it, PEM: any other list is refused."""
+
+
+class CertificateSettings(_Model):
+    warn_days: tuple[int, ...] = (60, 30, 7)
+    """Days before the end of a certificate at which an alert says so."""
+    check_seconds: float = Field(default=60.0, gt=0)
+    """Time between two looks at the files: a renewed certificate is in use after that time, without restart."""
+    crl: tuple[CrlSettings, ...] = ()
+    """Revocation lists to fetch. Empty = nothing is fetched."""
+    crl_hours: float = Field(default=6.0, gt=0)
+    """Time between two fetches."""
+    crl_proxy: str | None = None
+    """HTTP proxy on the way to the lists; the environment's proxies are never used."""
+
+
 class Settings(_Model):
     """The whole configuration file."""
 
@@ -259,6 +289,9 @@ class Settings(_Model):
     """National identity."""
     database: DatabaseSettings = DatabaseSettings()
     """The store."""
+    nomenclature: Path | None = None
+    """Folder of code tables that replace those shipped with the PFI (`pfi nomenclature refresh`); a table that it does
+    not have stays the shipped one."""
     rules: tuple[Path, ...] = ()
     """Rule files. Empty = the ones shipped with the PFI (`routing_rules/`)."""
     listeners: tuple[ListenerSettings, ...] = ()
@@ -277,6 +310,8 @@ class Settings(_Model):
     """Official validation pack."""
     alerts: AlertSettings = AlertSettings()
     """What operators are told of."""
+    certificates: CertificateSettings = CertificateSettings()
+    """Watch over certificates."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Settings":

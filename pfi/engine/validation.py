@@ -1,20 +1,34 @@
 """Validation of documents before they are fed to the DMP, as an EAI must (EX_2.1-1090): a step of its own, never in the
-acknowledgment's way. Today: the official XML schema; schematrons are to come."""
+acknowledgment's way, in processes of its own, beside the event loop.
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
+Policy of a sender (`dmp.validation`): `required`, the default once a pack is installed: an error refuses the delivery;
+`warn`: everything is kept with the attempt; `off`.
+"""
+
+import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 from pfi.engine.settings import Settings
+from pfi.engine.validation_workers import ValidationFailedError, ValidationWorkers, WorkerSettings
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind
 from pfi.model.errors import ConfigurationError
-from pfi.model.finding import Finding
+from pfi.model.finding import Finding, Severity
 from pfi.model.submission import Request
-from pfi.standards.cda.schema import CdaSchema
+from pfi.standards.cda.pack import ValidationPack
+from pfi.standards.cda.pack_store import PackStore
 
 Policy = Literal["required", "warn", "off"]
+
+_REMEMBERED: Final = 512
+"""Documents whose findings are kept: retries, and the same document by another way."""
+_MAX_WARNINGS: Final = 20
+_MAX_TRIES: Final = 5
+_LONGEST_TEXT: Final = 170
+"""Of the first finding, so that the whole sentence fits in a ZAM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +39,52 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
 
+def pack_of(settings: Settings) -> Path | None:
+    """Folder of the pack in force: the one that the configuration names, else the one installed under `data_dir`."""
+    return settings.validation.pack or PackStore(settings.data_dir).current()
+
+
+def compiled_under(settings: Settings) -> Path:
+    """Where compiled schematrons are kept."""
+    return settings.data_dir / "validation" / "compiled"
+
+
 class Validation:
-    """The installed pack and what each sender wants done with it (`senders.dmp.validation`).
+    """The pack in force and what each sender wants done with it (`senders.dmp.validation`).
 
     Raises ConfigurationError when a sender requires validation and no pack is installed, or when the pack is unusable.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        pack = settings.validation.pack
+        pack = pack_of(settings)
         for sender in settings.senders:
             if pack is None and sender.dmp.validation in ("required", "warn"):
                 raise ConfigurationError(
                     "VALIDATION_PACK_MISSING",
                     f"L'émetteur « {sender.name} » demande la validation des documents sans pack installé.",
-                    "Indiquer « validation.pack », ou « dmp.validation: off ».",
+                    "Installer un pack (pfi validation-pack import), ou indiquer « dmp.validation: off ».",
                 )
-        self._schema = CdaSchema(pack) if pack is not None else None
-        # One thread: a compiled schema belongs to a thread, and checking one takes a few milliseconds.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pfi-validate")
+        self._workers: ValidationWorkers | None = None
+        self._remembered: OrderedDict[bytes, tuple[Finding, ...]] = OrderedDict()
+        if pack is not None:
+            ValidationPack(pack).schema()  # a pack without a schema that compiles stops the start
+            wanted = settings.validation
+            worker = WorkerSettings(
+                pack, compiled_under(settings), wanted.incomplete == "accept", wanted.seconds_per_document
+            )
+            self._workers = ValidationWorkers(worker, wanted.workers)
+            if self._is_used():
+                self._workers.start()
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Ends the worker processes."""
+        if self._workers is not None:
+            self._workers.close()
 
     def policy(self, delivery: Delivery) -> Policy:
         """What applies to a delivery: nothing but feeding the DMP is validated."""
-        if self._schema is None or delivery.channel is not Channel.DMP or delivery.request is Request.DELETE:
+        if self._workers is None or delivery.channel is not Channel.DMP or delivery.request is Request.DELETE:
             return "off"
         sender = self._settings.sender_of(delivery.message)
         return (sender.dmp.validation if sender else None) or "required"
@@ -60,15 +94,63 @@ class Validation:
         policy = self.policy(delivery)
         if policy == "off":
             return Verdict()
-        loop = asyncio.get_running_loop()
-        findings = await loop.run_in_executor(self._thread, self._findings, delivery)
-        if not findings:
-            return Verdict()
-        if policy == "warn":
-            return Verdict(warnings=tuple(finding.text for finding in findings))
-        text = f"{findings[0].text} ({len(findings)} écart(s)). Corriger le document et le renvoyer."
-        return Verdict(Outcome(OutcomeKind.REFUSED, "CDA_SCHEMA", text, evidence={"findings": str(len(findings))}))
+        try:
+            findings = [each for document in delivery.documents for each in await self._findings(document.content)]
+        except (ValidationFailedError, TimeoutError, ConfigurationError) as error:
+            return _unavailable(error, policy)
+        lines = tuple(finding_line(each) for each in findings)[:_MAX_WARNINGS]
+        errors = [each for each in findings if each.severity is Severity.ERROR]
+        if policy == "warn" or not errors:
+            return Verdict(warnings=lines)
+        return Verdict(_refusal(errors, lines))
 
-    def _findings(self, delivery: Delivery) -> tuple[Finding, ...]:
-        assert self._schema is not None  # noqa: S101 - `policy` is off without it
-        return tuple(finding for document in delivery.documents for finding in self._schema.validate(document.content))
+    async def _findings(self, content: bytes) -> tuple[Finding, ...]:
+        assert self._workers is not None  # noqa: S101 - `policy` is off without them
+        digest = hashlib.sha256(content).digest()
+        known = self._remembered.get(digest)
+        if known is not None:
+            self._remembered.move_to_end(digest)
+            return known
+        validated = await self._workers.validate(content)
+        self._remembered[digest] = validated.findings
+        if len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+        return validated.findings
+
+    def _is_used(self) -> bool:
+        """Whether some sender is validated: else no process is started."""
+        senders = self._settings.senders
+        return self._settings.unknown_senders == "accept" or any(each.dmp.validation != "off" for each in senders)
+
+
+def finding_line(finding: Finding) -> str:
+    """One finding in one French line: text, place, rule."""
+    rule = f", règle {finding.rule}" if finding.rule else ""
+    return f"{finding.text} ({finding.where}{rule})"
+
+
+def _refusal(errors: list[Finding], lines: tuple[str, ...]) -> Outcome:
+    first = errors[0]
+    text = first.text if len(first.text) <= _LONGEST_TEXT else f"{first.text[: _LONGEST_TEXT - 1]}…"
+    remedy = "Corriger le document et le renvoyer."
+    if first.code == "CDA_NOT_VALIDATED":
+        remedy = "Compléter le pack de validation, ou indiquer « validation.incomplete: accept »."
+    rules = ", ".join(dict.fromkeys(each.rule for each in errors if each.rule))
+    return Outcome(
+        OutcomeKind.REFUSED,
+        first.code,
+        f"{text} ({len(errors)} écart(s)). {remedy}",
+        warnings=lines,
+        evidence={"findings": str(len(errors)), "rules": rules[:500]},
+    )
+
+
+def _unavailable(error: Exception, policy: Policy) -> Verdict:
+    """The validation itself failed: nothing is known of the document, which waits when validation is required."""
+    text = "La validation du document a échoué (processus de validation interrompu ou trop lent)."
+    code = "VALIDATION_UNAVAILABLE"
+    if isinstance(error, ConfigurationError):
+        text, code = error.text, error.code
+    if policy == "warn":
+        return Verdict(warnings=(text,))
+    return Verdict(Outcome(OutcomeKind.NOT_DELIVERED, code, text, max_attempts=_MAX_TRIES))

@@ -27,7 +27,6 @@ class PatientError(StrEnum):
     NO_INS_IN_DOCUMENT = "903"
     INS_OR_TRAITS_DIFFER = "904"
     INCOMPLETE_INS = "905"
-    OTHER = "906"
 
 
 @dataclass(frozen=True, slots=True)

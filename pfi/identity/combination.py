@@ -41,7 +41,7 @@ def combine(states: Sequence[PatientState]) -> PatientState:
         episodes=tuple(
             sorted(
                 (episode for state in states for episode in state.episodes),
-                key=lambda episode: (episode.admitted_at or LONG_AGO, episode.visit, episode.account, repr(episode)),
+                key=lambda episode: (episode.admitted_at or LONG_AGO, repr(episode)),
             )
         ),
     )

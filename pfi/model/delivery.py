@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pfi.model.decision import Channel
 from pfi.model.document import Document
-from pfi.model.parties import Author, Recipient
+from pfi.model.parties import NOWHERE, Author, Establishment, Recipient
 from pfi.model.patient import Patient
 from pfi.model.submission import MessageHeader, Orders, Request, Stay
 
@@ -105,3 +105,6 @@ class Delivery:
     = `recipients` (first attempt)."""
     mailbox: str = ""
     """Name of the mailbox that sends, chosen by a site rule; empty = the connector's default."""
+    establishment: Establishment = NOWHERE
+    """Where in the hospital the message comes from: chooses the legal entity that sends when the message does not name
+    its structure (PRT SB)."""

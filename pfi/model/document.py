@@ -51,6 +51,8 @@ class ServiceEvent:
 
     codes: tuple[CodedValue, ...] = ()
     """`code` then its `translation`s; entries with a nullFlavor are left out."""
+    coded: bool = True
+    """False when `code` itself has no code: `codes` are translations only."""
     start: str = ""
     stop: str = ""
     practice_setting: CodedValue | None = None

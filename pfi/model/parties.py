@@ -50,6 +50,11 @@ class Device:
     identifier: str = ""
     identifier_oid: str = ""
     name: str = ""
+    """Model and software name together, as people read them."""
+    model: str = ""
+    """`manufacturerModelName` of a CDA, empty when the two are not told apart."""
+    software: str = ""
+    """`softwareName` of a CDA."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,16 @@ class Request(StrEnum):
     DELETE = "D"
 
 
+class Standard(StrEnum):
+    """In what a sender speaks, and is answered."""
+
+    HL7V2 = "hl7v2"
+    FHIR = "fhir"
+
+
 @dataclass(frozen=True, slots=True)
 class MessageHeader:
-    """MSH of the request; everything an answer needs."""
+    """MSH of the request; everything an answer needs. What came by FHIR has `message_code` FHIR."""
 
     sending_application: str
     sending_facility: str

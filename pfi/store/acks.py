@@ -89,10 +89,11 @@ async def forgotten(connection: Connection, before: datetime) -> tuple[RunnableA
     return _runnables(await connection.fetch(_SQL["forgotten"], before))
 
 
-async def already_sent(connection: Connection, message_id: int, event: BusinessEvent) -> bool:
-    """Whether the sender was already told something by this event about this message."""
-    known: bool = await connection.fetchval(_SQL["already_sent"], message_id, event)
-    return known
+async def told(connection: Connection, message_id: int, event: BusinessEvent) -> frozenset[str]:
+    """Mailboxes (lower case) of which the sender was already told something by this event about this message; an empty
+    one stands for the DMP, or for a channel without a known mailbox."""
+    rows = await connection.fetch(_SQL["told"], message_id, event)
+    return frozenset(row["mailbox"] for row in rows)
 
 
 async def reopen(connection: Connection, message_id: int, sender: str, now: datetime) -> tuple[RunnableAck, ...]:

@@ -42,6 +42,8 @@ class Work:
     fence: int
     resolve: bool
     """The claim is for `resolve`, not for `send`."""
+    recheck: bool
+    """Decided otherwise while it was in flight: it must not be sent."""
     code: str
     text: str
     partial_code: str
@@ -76,6 +78,11 @@ class Existing:
     released: bool
     attempts: int
     uncertain: bool
+    qualified: bool = True
+    left: frozenset[str] = frozenset()
+    """Mailboxes (lower case) still to be served."""
+    settled: frozenset[str] = frozenset()
+    """Mailboxes (lower case) that its attempts are over with: served, or refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,15 +212,15 @@ async def forgotten(connection: Connection, before: datetime) -> tuple[Runnable,
 
 
 async def undecided(connection: Connection, delivery_id: uuid.UUID) -> int | None:
-    """The message of a queued delivery that must be decided again before it is tried; `None` when it need not be."""
+    """The message of a delivery that must be decided again before it is tried; `None` when it need not be."""
     message: int | None = await connection.fetchval(_SQL["undecided"], delivery_id)
     return message
 
 
-async def unsure(connection: Connection, message_id: int) -> bool:
-    """Whether something was told of a message's patient since its decisions."""
-    told: bool = await connection.fetchval(_SQL["unsure"], message_id)
-    return told
+async def unsure(connection: Connection, delivery_id: uuid.UUID) -> bool:
+    """Whether something was told of the patient since a delivery was decided, or it was decided otherwise."""
+    told: bool | None = await connection.fetchval(_SQL["unsure"], delivery_id)
+    return told is not False
 
 
 async def let_go(
@@ -243,10 +250,9 @@ async def hold(connection: Connection, delivery_id: uuid.UUID, new: NewDelivery)
 
 async def confirm(
     connection: Connection, delivery_id: uuid.UUID, qualified: bool, recipients: tuple[Recipient, ...]
-) -> Runnable | None:
-    """What is to be sent still is, to these recipients; the job to make when it is queued."""
-    row = await connection.fetchrow(_SQL["confirm"], delivery_id, qualified, values.dump_recipients(recipients))
-    return _runnable(row) if row is not None and row["state"] == DeliveryState.QUEUED else None
+) -> None:
+    """What is to be sent still is, to these recipients, when its next try is due."""
+    await connection.execute(_SQL["confirm"], delivery_id, qualified, values.dump_recipients(recipients))
 
 
 async def recheck(connection: Connection, delivery_id: uuid.UUID) -> None:
@@ -264,7 +270,9 @@ async def close(
     code: str | None = None,
     text: str | None = None,
 ) -> tuple[bool, tuple[Runnable, ...]]:
-    """Ends a delivery that no process works on; returns whether it did, and the successors that may go now."""
+    """Ends a delivery that no process works on; returns whether it did, and the successors that may go now. Must run
+    inside a transaction."""
+    await lineages.lock(connection, [row["lineage"] for row in await connection.fetch(_SQL["lineage"], delivery_id)])
     row = await connection.fetchrow(_SQL["close"], delivery_id, state, now, list(leaving), code, text)
     if row is None:
         return False, ()
@@ -319,6 +327,9 @@ async def of_message(connection: Connection, message_id: int) -> dict[Channel, E
             row["released"],
             row["attempts"],
             row["uncertain"],
+            row["qualified"],
+            _addresses(row["recipients"]),
+            _addresses(row["addressees"]) - _addresses(row["recipients"]),
         )
         for row in await connection.fetch(_SQL["of_message"], message_id)
     }
@@ -330,9 +341,10 @@ async def previous_message_id(connection: Connection, lineage: str, channel: Cha
     return str(row["message_id"]) if row else ""
 
 
-async def served_recipients(connection: Connection, delivery_id: uuid.UUID) -> frozenset[str]:
-    """Addresses (lower case) that got the mail."""
-    return frozenset(row["address"] for row in await connection.fetch(_SQL["served_recipients"], delivery_id))
+async def served_recipients(connection: Connection, message_id: int, channel: Channel) -> frozenset[str]:
+    """Addresses (lower case) that got the mail of a message, whichever of its deliveries carried it."""
+    rows = await connection.fetch(_SQL["served_recipients"], message_id, channel)
+    return frozenset(row["address"] for row in rows)
 
 
 async def awaited_dsn(connection: Connection, envelope: str, address: str) -> AwaitedDsn | None:
@@ -373,6 +385,7 @@ def _work(row: asyncpg.Record) -> Work:
         budget_from=row["budget_from"],
         fence=row["fence"],
         resolve=row["claimed_as"] == DeliveryState.UNKNOWN,
+        recheck=row["recheck"],
         code=row["code"],
         text=row["text"],
         partial_code=row["partial_code"],
@@ -383,6 +396,10 @@ def _work(row: asyncpg.Record) -> Work:
         sender=row["sender"],
         body=row["body"],
     )
+
+
+def _addresses(recipients: Sequence[dict[str, Any]]) -> frozenset[str]:
+    return frozenset(each["address"].lower() for each in recipients)
 
 
 def _ended_row(ended: EndedAttempt) -> dict[str, Any]:

@@ -20,8 +20,12 @@ from pfi.store.database import Connection
 
 _SQL = sql.load("patients")
 
-Fold = Callable[[Sequence[PatientEvent], PatientState | None], PatientState]
-"""Statements of one record, and what was known before statements were kept -> what is known."""
+NEVER = -1
+"""Version of a record that decisions never took into account: they are to be made again."""
+
+Fold = Callable[[Sequence[PatientEvent], Sequence[PatientState]], PatientState]
+"""Statements of one record, and what was known before statements were kept (of the record itself, then of those that it
+absorbed) -> what is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,9 @@ async def link(
         await connection.fetch(_SQL["lock_keys"], keys.every)
     found = await connection.fetch(_SQL["found"], keys.every)
     missing = _missing(keys, found)
-    if (missing and complete) or any(row["told"] and seen.get(row["id"]) != row["version"] for row in found):
+    # A record that only another document has made since says nothing yet: its version is 0.
+    news = any(seen.get(row["id"], None if row["told"] else 0) != row["version"] for row in found)
+    if news or (missing and complete):
         return None
     versions = {row["id"]: row["version"] for row in found}
     for key in missing:
@@ -118,7 +124,7 @@ async def tell(
     """Keeps a statement and returns the records that it changed, with what is now known of each.
 
     The statement belongs to the record of its local identifiers; without any, to the anchor of its INS and to every
-    local record that has this INS. Must run inside a transaction.
+    local record that has this INS, or will have it. Must run inside a transaction.
     """
     keys = telling.keys
     await connection.fetch(_SQL["lock_keys"], [*keys.every, *telling.absorbed])
@@ -191,7 +197,11 @@ async def _join(
     await connection.fetch(_SQL["attach"], [*keys.local, *absorbed], target)
     new_ins = [row["key"] for row in await connection.fetch(_SQL["attach"], list(keys.ins), target)]
     if new_ins:
-        await connection.execute(_SQL["inherit_links"], new_ins, target)
+        # Who looks at an anchor without seeing this record yet must look again.
+        await connection.execute(_SQL["renew"], list(anchors))
+        for query in ("inherit_links", "inherit_baseline"):
+            await connection.execute(_SQL[query], new_ins, target)
+        changed |= bool(await connection.fetch(_SQL["inherit_statements"], new_ins, target))
     return _Target(target, changed)
 
 
@@ -213,7 +223,7 @@ async def _create(
 
 async def _refold(connection: Connection, patient: uuid.UUID, fold: Fold, now: datetime) -> PatientState:
     events = [values.load_event(row["content"]) for row in await connection.fetch(_SQL["statements"], patient)]
-    baseline = await connection.fetchval(_SQL["baselines"], patient)
-    state = fold(events, values.load_state(baseline) if baseline is not None else None)
+    baselines = await connection.fetchval(_SQL["baselines"], patient)
+    state = fold(events, [values.load_state(each) for each in baselines or ()])
     await connection.execute(_SQL["put"], patient, values.dump_state(state), now)
     return state

@@ -42,7 +42,9 @@ OPEN = frozenset(
 
 MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.WAITING: frozenset({DeliveryState.QUEUED, DeliveryState.HELD, DeliveryState.CANCELLED}),
-    DeliveryState.QUEUED: frozenset({DeliveryState.IN_FLIGHT, DeliveryState.HELD, DeliveryState.CANCELLED}),
+    DeliveryState.QUEUED: frozenset(
+        {DeliveryState.IN_FLIGHT, DeliveryState.HELD, DeliveryState.CANCELLED, DeliveryState.FAILED}
+    ),
     DeliveryState.IN_FLIGHT: frozenset(
         {
             DeliveryState.QUEUED,
@@ -52,7 +54,7 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
             DeliveryState.FAILED,
         }
     ),
-    DeliveryState.UNKNOWN: frozenset({DeliveryState.IN_FLIGHT}),
+    DeliveryState.UNKNOWN: frozenset({DeliveryState.IN_FLIGHT, DeliveryState.FAILED}),
     DeliveryState.HELD: frozenset(
         {DeliveryState.QUEUED, DeliveryState.WAITING, DeliveryState.FAILED, DeliveryState.CANCELLED}
     ),
@@ -61,4 +63,5 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.FAILED: frozenset({DeliveryState.QUEUED, DeliveryState.UNKNOWN}),
     DeliveryState.CANCELLED: frozenset(),
 }
-"""From each state, where it may go. REFUSED and FAILED are left by a replay only, UNKNOWN when it may have left."""
+"""From each state, where it may go. QUEUED and UNKNOWN fail without a try when they must be decided again and their
+message can no longer be read. REFUSED and FAILED are left by a replay only, UNKNOWN when it may have left."""

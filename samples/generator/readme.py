@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from . import catalogue, documents, world
+from . import bundle, catalogue, documents, world
 from .catalogue import Sample
 
 _HEAD = """\
@@ -19,8 +19,8 @@ to accept them. One file is one message: segments end with CR, UTF-8 unless said
 
 The building blocks are in `samples/generator/`: `world.py` (people and places), `pages.py` and `pdf.py` (PDF),
 `clinical_document.py`, `bodies.py` and `biology.py` (CDA), `documents.py` (the documents), `request.py` and `adt.py`
-(HL7 v2), `broken.py` (ways to spoil a message), `catalogue.py` (the list). Every CDA is valid against
-`CDA_extended.xsd`.
+(HL7 v2), `bundle.py` (FHIR), `broken.py` (ways to spoil a message), `catalogue.py` (the list). Every CDA is valid
+against `CDA_extended.xsd`.
 
 Senders: `DPI|CH-EXEMPLE` (MDM), `SGL|LABO-EXEMPLE` (ORU), `RIS|CH-EXEMPLE` (MDM), `GAM|CH-EXEMPLE` (ADT).
 `ACK_RECEPTION` is `Y` everywhere: each sender expects one `ZAM^Z01` and one `ZAM^Z02` per mailbox.
@@ -41,6 +41,12 @@ MSH-10 and the document id, which stands in the CDA inside the base64 of OBX-5.5
 """
 
 
+_FHIR = f"""\
+The same requests as PDSm / MHD lots (ITI-65), for a listener whose source is `fhir`; built by `bundle.py`. Their source
+is `{bundle.SOURCE_ID}`. `ACK` is the HTTP status.
+"""
+
+
 def write() -> str:
     """The page."""
     parts = [
@@ -52,6 +58,7 @@ def write() -> str:
         _section("Visibility", catalogue.visibility_cases()),
         _section("ADT", catalogue.adt_messages()),
         _section("Unusable messages", catalogue.bad_messages()),
+        _fhir(),
         _bench(),
     ]
     return "\n".join(parts)
@@ -104,6 +111,11 @@ def _section(title: str, samples: Sequence[Sample]) -> str:
     return "\n".join(
         [f"## {title}", "", "| File | What it shows | ACK | DMP | PRO | CIT |", "|---|---|---|---|---|---|", *rows, ""]
     )
+
+
+def _fhir() -> str:
+    title, _, table = _section("FHIR lots", bundle.samples()).partition("\n\n")
+    return f"{title}\n\n{_FHIR}\n{table}"
 
 
 def _bench() -> str:

@@ -252,7 +252,8 @@ async def test_a_server_that_does_not_speak_tls_delivers_nothing(folder: Path) -
 async def test_an_untrusted_server_stops_the_destination(folder: Path) -> None:
     async with Peer(folder, Dmp()) as peer:
         tls = {"certificate": folder / "client.pem", "key": folder / "client.key", "ca": folder / "stranger.pem"}
-        outcome = await attempt_at(folder, peer.url, tls=tls)
+        ours = {"authorities": folder / "ca.pem"}
+        outcome = await attempt_at(folder, peer.url, tls=tls, certificates=ours)
     assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_DELIVERED, "DMP_SERVER_CERTIFICATE")
     assert outcome.stop_destination
 
@@ -476,16 +477,16 @@ async def test_check_says_what_to_do_when_a_host_is_out_of_reach(folder: Path) -
     ("changes", "code"),
     [
         ({"tls": {"certificate": "absent.pem", "key": "absent.key", "ca": "ca.pem"}}, "CERTIFICATE_UNREADABLE"),
-        ({"tls": {"certificate": "client.pem", "key": "client.key", "ca": "absent.pem"}}, "DMP_CA_UNREADABLE"),
+        ({"tls": {"certificate": "client.pem", "key": "client.key", "ca": "absent.pem"}}, "AUTHORITIES_UNREADABLE"),
         ({"signing": {"certificate": "client.pem", "key": "client.key"}}, "CERTIFICATE_WRONG_PURPOSE"),
-        ({"product": {"homologation_env": "PFI_TEST_NOT_SET"}}, "DMP_HOMOLOGATION_MISSING"),
-        ({"product": {"homologation_file": "absent"}}, "DMP_HOMOLOGATION_UNREADABLE"),
+        ({"product": {"homologation": {"env": "PFI_TEST_NOT_SET"}}}, "SECRET_MISSING"),
+        ({"product": {"homologation": {"file": "/absent"}}}, "SECRET_UNREADABLE"),
     ],
 )
 async def test_a_wrong_configuration_is_told_at_start(folder: Path, changes: dict[str, Any], code: str) -> None:
     for block in changes.values():
         for name, value in block.items():
-            if name in ("certificate", "key", "ca", "homologation_file"):
+            if name in ("certificate", "key", "ca"):
                 block[name] = folder / value
     connector = DmpConnector(settings(folder, **changes), surroundings())
     with pytest.raises(ConfigurationError) as raised:
@@ -500,8 +501,8 @@ async def test_the_homologation_number_may_come_from_a_file_or_the_environment(
     (folder / "homologation").write_text("77-file\n")
     monkeypatch.setenv("PFI_TEST_HOMOLOGATION", "88-env")
     for product, number in (
-        ({"homologation_file": folder / "homologation"}, b"77-file"),
-        ({"homologation_env": "PFI_TEST_HOMOLOGATION"}, b"88-env"),
+        ({"homologation": {"file": folder / "homologation"}}, b"77-file"),
+        ({"homologation": {"env": "PFI_TEST_HOMOLOGATION"}}, b"88-env"),
     ):
         connector = DmpConnector(settings(folder, product=product), surroundings())
         await connector.open()

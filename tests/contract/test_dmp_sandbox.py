@@ -16,6 +16,7 @@ from pfi.engine.connector import Surroundings
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.delivery import Delivery, DeliveryIds, OutcomeKind
 from pfi.model.document import Document
+from pfi.model.errors import ConfigurationError
 from pfi.model.submission import Orders, Request
 from pfi.standards.cda.header import read_header
 from pfi.standards.xmlsign.algorithms import Digest
@@ -68,9 +69,11 @@ async def pair(directory: Path) -> AsyncIterator[Pair]:
     await settled()
 
 
-def numbered(number: int, **changes: str) -> Document:
-    """A document with an id that no other test uses."""
-    return document(cda(document_id=f'<id root="1.2.250.1.999.1.1.{number}"/>', **changes))
+def numbered(number: int, version: int = 1, set_number: int | None = None, **changes: str) -> Document:
+    """A document with an id that no other test uses, in a set of its own unless `set_number` names another one."""
+    content = cda(document_id=f'<id root="1.2.250.1.999.1.1.{number}"/>', **changes)
+    content = content.replace(b'"1.2.250.1.999.1.1.7000"', f'"1.2.250.1.999.1.2.{set_number or number}"'.encode())
+    return document(content.replace(b'<versionNumber value="1"/>', f'<versionNumber value="{version}"/>'.encode()))
 
 
 async def test_a_document_lives_its_whole_life(pair: Pair) -> None:
@@ -82,7 +85,7 @@ async def test_a_document_lives_its_whole_life(pair: Pair) -> None:
     assert (await connector.send(replace(first, attempt=2))).kind is OutcomeKind.DELIVERED
 
     second = pair.delivery(
-        request=Request.REPLACE, documents=(numbered(8002, related=replacing("1.2.250.1.999.1.1.8001")),)
+        request=Request.REPLACE, documents=(numbered(8002, 2, 8001, related=replacing("1.2.250.1.999.1.1.8001")),)
     )
     assert (await connector.send(second)).kind is OutcomeKind.DELIVERED
     deletion = pair.delivery(request=Request.DELETE, documents=second.documents)
@@ -107,8 +110,8 @@ async def test_visibility_orders_are_accepted(pair: Pair, orders: Orders, number
 async def test_two_renditions_and_every_form_of_bytes_are_accepted(pair: Pair) -> None:
     connector = await pair.opened()
     structured = numbered(8202, body=N3_BODY, template="1.2.250.1.213.1.1.1.29", type_code="11490-0")
-    marked = document(b"\xef\xbb\xbf" + cda(document_id='<id root="1.2.250.1.999.1.1.8203"/>'))
-    returns = document(cda(document_id='<id root="1.2.250.1.999.1.1.8204"/>').replace(b"\n", b"\r\n"))
+    marked = document(b"\xef\xbb\xbf" + numbered(8203).content)
+    returns = document(numbered(8204).content.replace(b"\n", b"\r\n"))
     for documents in ((numbered(8201), structured), (marked,), (returns,)):
         outcome = await connector.send(pair.delivery(documents=documents))
         assert outcome.kind is OutcomeKind.DELIVERED, outcome
@@ -131,12 +134,10 @@ async def test_a_patient_without_an_active_dmp_is_told_before_feeding(pair: Pair
     assert [call.transaction for call in pair.sandbox.dmp.calls] == ["TD0.2"]
 
 
-async def test_the_signature_of_another_entity_stops_the_destination(pair: Pair) -> None:
+async def test_the_signature_of_another_entity_is_not_used(pair: Pair) -> None:
     bad = pair.sandbox.certificates.flawed(Flaw.OTHER_ENTITY, Usage.SIGN)
-    connector = await pair.opened(signing={"certificate": str(bad.certificate), "key": str(bad.key)})
-    outcome = await connector.send(pair.delivery(documents=(numbered(8501),)))
-    assert outcome.kind is OutcomeKind.NOT_DELIVERED
-    assert outcome.stop_destination
+    with pytest.raises(ConfigurationError, match="DMP_CERTIFICATES_OF_TWO_ENTITIES"):
+        await pair.opened(signing={"certificate": str(bad.certificate), "key": str(bad.key)})
 
 
 @pytest.mark.parametrize("digest", list(Digest))

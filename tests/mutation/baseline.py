@@ -1,6 +1,5 @@
 """The tests as they are without any fault: how long each takes, and which lines each runs."""
 
-import contextlib
 import functools
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 
 from tests.mutation.operators import Mutant
 from tests.mutation.session import Selection, finished, options, start
+from tests.mutation.warm import read_what_tests_share
 
 _AT_IMPORT: Final = ""
 _LIMIT: Final = 1800.0
@@ -30,28 +30,27 @@ class Baseline:
     modules: tuple[str, ...]
     failing: tuple[str, ...]
 
-    def tests_for(self, mutant: Mutant, path: str, budget: float) -> tuple[list[str], bool]:
-        """The tests that may see a fault, the most likely and the fastest first, within a budget of seconds; and
-        whether some were left out.
+    def runs_at_import(self, mutant: Mutant, path: str) -> bool:
+        """Whether the changed line runs before any test does."""
+        by_line = self.lines.get(path, {})
+        return any(_AT_IMPORT in by_line.get(line, ()) for line in mutant.lines)
+
+    def tests_for(self, mutant: Mutant, path: str) -> list[str]:
+        """The tests that may see a fault, the most likely and the fastest first.
 
         What runs at import may be seen by any test of the room; the rest, by those that run the line.
         """
         by_line = self.lines.get(path, {})
-        touched = range(mutant.line, mutant.last_line + 1)
-        direct = {test for line in touched for test in by_line.get(line, ()) if test in self.durations}
-        at_import = any(_AT_IMPORT in by_line.get(line, ()) for line in touched)
+        direct = {test for line in mutant.lines for test in by_line.get(line, ()) if test in self.durations}
+        at_import = self.runs_at_import(mutant, path)
         near = {test for tests in by_line.values() for test in tests if test in self.durations} if at_import else set()
         far = set(self.durations) if at_import else set()
         own = f"test_{Path(path).stem}"
-        chosen: list[str] = []
-        spent = 0.0
-        for group in (direct, near - direct, far - near - direct):
-            for test in sorted(group, key=lambda each: (own not in each, self.durations[each], each)):
-                spent += self.durations[test]
-                if spent > budget:
-                    return chosen, True
-                chosen.append(test)
-        return chosen, False
+        return [
+            test
+            for group in (direct, near - direct, far - near - direct)
+            for test in sorted(group, key=lambda each: (own not in each, self.durations[each], each))
+        ]
 
 
 class _Contexts(Selection):
@@ -62,11 +61,7 @@ class _Contexts(Selection):
         self._measure = measure
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        for module in [each for name, each in sys.modules.items() if name.startswith("tests.unit")]:
-            for value in list(vars(module).values()):
-                if isinstance(value, functools._lru_cache_wrapper):
-                    with contextlib.suppress(TypeError):
-                        value()
+        read_what_tests_share()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -81,8 +76,6 @@ def measure(package: str, tests: str) -> Baseline:
     """Runs all the tests of a room once, without fault."""
     child = start(functools.partial(_measured, package, tests), _LIMIT)
     while (told := finished(child)) is None:
-
-
         time.sleep(0.1)
     if "lines" not in told:
         raise RuntimeError(f"the tests cannot be run: {told}")

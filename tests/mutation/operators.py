@@ -54,17 +54,23 @@ _NEGATED_BY_COMPARISON: Final = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, a
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault. `number` is its rank in its module; `scope` the function or class; `text` the line that it changes."""
+    """One fault. `number` is its rank in its module; `scope` the function or class; `text` the line that it changes;
+    `lines` those that run when what it changes does."""
 
     module: str
     number: int
     line: int
-    last_line: int
+    lines: frozenset[int]
     scope: str
     operator: str
     before: str
     after: str
     text: str
+
+    @property
+    def mark(self) -> str:
+        """What tells it from the other faults of the same text of the module, and from those of other operators."""
+        return f"{self.number} {self.before} -> {self.after}"
 
     @property
     def key(self) -> str:
@@ -73,11 +79,32 @@ class Mutant:
 
 
 @dataclass(frozen=True, slots=True)
+class _Where:
+    """The function or class, and the lines of the statement without its block."""
+
+    scope: str = ""
+    lines: range = range(0)
+
+    def within(self, node: ast.AST) -> "_Where":
+        """The same for what stands inside a node."""
+        scope, lines = self.scope, self.lines
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None) or getattr(node, "cases", None)
+            last = node.end_lineno or node.lineno
+            if body:
+                last = max(node.lineno, _lines(body[0])[0] - 1)
+            lines = range(node.lineno, last + 1)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            scope = f"{scope}.{node.name}" if scope else node.name
+        return _Where(scope, lines)
+
+
+@dataclass(frozen=True, slots=True)
 class _Site:
     """A node, the fault that takes its place, and how to put it there."""
 
     node: ast.AST
-    scope: str
+    where: "_Where"
     operator: str
     fault: ast.AST
     install: Install
@@ -90,8 +117,11 @@ def mutants(module: str, source: str) -> list[Mutant]:
     for number, site in enumerate(_sites(ast.parse(source))):
         line, last_line = _lines(site.node)
         before, after = _words(site.node), _words(site.fault)
+        covered = frozenset((line, *site.where.lines))
+        if not isinstance(site.node, ast.stmt):
+            covered |= frozenset(range(line, last_line + 1))
         text = lines[line - 1].strip()
-        found.append(Mutant(module, number, line, last_line, site.scope, site.operator, before, after, text))
+        found.append(Mutant(module, number, line, covered, site.where.scope, site.operator, before, after, text))
     return found
 
 
@@ -114,39 +144,40 @@ def _words(node: ast.AST) -> str:
 def _lines(node: ast.AST) -> tuple[int, int]:
     if isinstance(node, ast.comprehension):
         node = node.target
+    if isinstance(node, ast.match_case):
+        node = node.pattern
     return getattr(node, "lineno", 1), getattr(node, "end_lineno", 1)
 
 
 def _sites(tree: ast.Module) -> Iterator[_Site]:
-    yield from _visit_body(tree, "")
+    yield from _visit_body(tree, _Where())
 
 
-def _visit_body(node: ast.AST, scope: str) -> Iterator[_Site]:
+def _visit_body(node: ast.AST, where: _Where) -> Iterator[_Site]:
     """The faults under a node, each child in its place."""
     for name, value in ast.iter_fields(node):
         if name in _left_alone(node):
             continue
         if isinstance(value, ast.AST):
-            yield from _visit(value, scope, _installer(node, name))
+            yield from _visit(value, where, _installer(node, name))
         elif isinstance(value, list):
             for index, each in enumerate(value):
                 if isinstance(each, ast.AST):
-                    yield from _visit(each, scope, _installer(node, name, index))
+                    yield from _visit(each, where, _installer(node, name, index))
 
 
-def _visit(node: ast.AST, scope: str, install: Install) -> Iterator[_Site]:
+def _visit(node: ast.AST, where: _Where, install: Install) -> Iterator[_Site]:
     if _is_declaration(node):
         return
+    where = where.within(node)
     for operator, fault in _faults(node):
-        yield _Site(node, scope, operator, fault, install)
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        scope = f"{scope}.{node.name}" if scope else node.name
+        yield _Site(node, where, operator, fault, install)
     if isinstance(node, ast.JoinedStr):
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
-                yield from _visit(part.value, scope, _installer(part, "value"))
+                yield from _visit(part.value, where, _installer(part, "value"))
         return
-    yield from _visit_body(node, scope)
+    yield from _visit_body(node, where)
 
 
 def _installer(parent: ast.AST, name: str, index: int | None = None) -> Install:
@@ -211,7 +242,7 @@ def _faults(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         case ast.comprehension():
             for index in range(len(node.ifs)):
                 yield "condition", _with(node, ifs=_without(node.ifs, index))
-        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+        case ast.Return(value=ast.expr() as value) if not _says_no(value):
             yield "return", ast.Return(ast.Constant(None))
         case ast.Expr() | ast.Raise():
             yield "statement", ast.Pass()
@@ -264,6 +295,11 @@ def _calls(node: ast.Call) -> Iterator[tuple[str, ast.AST]]:
         for index, argument in enumerate(node.args):
             if isinstance(argument, ast.Starred) or (isinstance(function, ast.Name) and function.id in ("min", "max")):
                 yield "argument", _with(node, args=_without(node.args, index))
+
+
+def _says_no(value: ast.expr) -> bool:
+    """A constant that is changed as such, or that a caller cannot tell from `None`."""
+    return isinstance(value, ast.Constant) and value.value in (None, True, False)
 
 
 def _negated_elsewhere(test: ast.expr) -> bool:

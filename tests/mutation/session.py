@@ -21,6 +21,7 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests.mutation.operators import mutated
 
@@ -28,6 +29,7 @@ _OPTIONS: Final = (
     "-q",
     "--no-header",
     "--tb=no",
+    "--assert=plain",
     "-p",
     "no:cacheprovider",
     "-p",
@@ -54,9 +56,21 @@ class Selection:
         self.durations: dict[str, float] = {}
         self.failures: list[str] = []
 
+    def pytest_configure(self) -> None:
+        """The same examples each time; a failure is enough, its smallest example is of no use."""
+        settings.register_profile(
+            "seen", deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+        )
+        settings.load_profile("seen")
+
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self.rank:
             items[:] = sorted((each for each in items if each.nodeid in self.rank), key=lambda e: self.rank[e.nodeid])
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Tests that cannot be collected fail too: many fold a history when they are read."""
+        if report.failed:
+            self.failed = self.failed or f"{report.nodeid} (read)"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.durations[report.nodeid] = self.durations.get(report.nodeid, 0.0) + report.duration
@@ -138,7 +152,7 @@ def start(task: Callable[[], Mapping[str, Any]], limit: float) -> Child:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     try:
         told: Mapping[str, Any] = task()
-    except BaseException as error:  # noqa: BLE001 - whatever a fault raises, the parent must be told
+    except BaseException as error:  # whatever a fault raises, the parent must be told
         told = {"error": f"{type(error).__name__}: {error}"[:200]}
     text = json.dumps(told).encode()
     with os.fdopen(writing, "wb") as pipe:

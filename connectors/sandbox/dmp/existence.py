@@ -17,6 +17,8 @@ ANSWER_ACTION: Final = "urn:hl7-org:v3:PRPA_IN201308UV02"
 _HL7: Final = "urn:hl7-org:v3"
 _NS: Final = {"h": _HL7}
 _DMP_DEVICE: Final = "1.2.250.1.213.4.1.1.1"
+_ATTENTION: Final = "1.2.250.1.213.4.1.2.6"
+_AUTHORISATIONS: Final = "1.2.250.1.213.4.1.2.6.1"
 _REASONS: Final = "1.2.250.1.213.1.1.4.11"
 _INTERACTIONS: Final = "2.16.840.1.113883.1.6"
 _FIXED: Final = (
@@ -65,8 +67,9 @@ def read_query(body: etree._Element) -> Query:
     return Query(matricule, oid, _attribute(body, "h:id", "root"), _attribute(body, "h:id", "extension"), parameters)
 
 
-def write_answer(query: Query, state: DmpState) -> str:
-    """`PRPA_IN201308UV02`. Identity traits are never given: the sandbox knows none."""
+def write_answer(query: Query, state: DmpState, *, blocked: bool = False) -> str:
+    """`PRPA_IN201308UV02`. Identity traits are never given: the sandbox knows none. `blocked`: the patient has shut
+    this caller out."""
     now = datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000")
     found = state is not DmpState.ABSENT
     if not found:
@@ -79,9 +82,10 @@ def write_answer(query: Query, state: DmpState) -> str:
             f'<acknowledgementDetail typeCode="I"><code code="{"DMPClosed" if closed else "DMPFound"}"/>'
             f"<text>{'DMP fermé' if closed else 'DMP existant'}</text></acknowledgementDetail>"
         )
-    subject = ""
+    subject = attention = ""
     if found:
         status = "terminated" if state is DmpState.CLOSED else "active"
+        attention = _attention("AUTORISATION", "INTERDITE" if blocked else "VALIDE")
         subject = (
             '<subject typeCode="SUBJ" contextConductionInd="false"><registrationEvent classCode="REG" moodCode="EVN">'
             '<statusCode code="active"/><subject1 typeCode="SBJ"><patient classCode="PAT">'
@@ -98,13 +102,22 @@ def write_answer(query: Query, state: DmpState) -> str:
         "</receiver>"
         f'<sender typeCode="SND"><device classCode="DEV" determinerCode="INSTANCE"><id root="{_DMP_DEVICE}"/>'
         "<softwareName>DMP</softwareName></device></sender>"
-        '<acknowledgement><typeCode code="AA"/><targetMessage>'
+        f'{attention}<acknowledgement><typeCode code="AA"/><targetMessage>'
         f"<id root={quoteattr(query.message_root)}{extension}/></targetMessage>{detail}</acknowledgement>"
         '<controlActProcess classCode="CACT" moodCode="EVN">'
         f'<code code="PRPA_TE201308UV02" codeSystem="{_INTERACTIONS}"/>{subject}'
         f'<queryAck>{_query_id(query)}<statusCode code="deliveredResponse"/>'
         f'<queryResponseCode code="{"OK" if found else "NF"}"/></queryAck>{parameters}</controlActProcess>'
         "</PRPA_IN201308UV02>"
+    )
+
+
+def _attention(keyword: str, value: str) -> str:
+    """Status of the caller's authorisation. The list of its values is not public: these two stand for it."""
+    return (
+        f'<attentionLine><keyWordText code="{keyword}" codeSystem="{_ATTENTION}">{keyword}</keyWordText>'
+        f'<value xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CV" code="{value}" '
+        f'codeSystem="{_AUTHORISATIONS}"/></attentionLine>'
     )
 
 

@@ -13,6 +13,7 @@ from connectors.sandbox.dmp import metadata
 from connectors.sandbox.dmp.mtom import Part
 from connectors.sandbox.dmp.patients import DmpState, PatientDirectory
 from connectors.sandbox.dmp.registry import EntryStatus, Registry, StoredDocument, new_entry_uuid
+from connectors.sandbox.dmp.schema import SchemaCheck
 from connectors.sandbox.dmp.signatures import (
     BadSignatureError,
     BadSignerError,
@@ -54,7 +55,8 @@ class Lot:
 
 
 class Feed:
-    """Judges lots and stores the good ones."""
+    """Judges lots and stores the good ones. `schema`, when given, is applied to each CDA; `parameters` are those of the
+    DMP."""
 
     def __init__(
         self,
@@ -63,31 +65,39 @@ class Feed:
         authority: x509.Certificate,
         clock: Callable[[], datetime],
     ) -> None:
+        self.schema: SchemaCheck | None = None
+        self.parameters = metadata.Parameters()
         self._registry = registry
         self._patients = patients
         self._authority = authority
         self._clock = clock
 
-    def take(self, body: etree._Element, parts: Mapping[str, Part], vihf: Vihf) -> tuple[StoredDocument, ...]:
-        """Stores the documents of a lot; raises RefusedError, or SoapFaultError for a bad signer."""
+    def take(self, body: etree._Element, parts: Mapping[str, Part], vihf: Vihf) -> tuple[RegistryError, ...]:
+        """Stores the documents of a lot, returns warnings. Raises RefusedError, or SoapFaultError for a bad signer."""
         try:
             lot = read_lot(body, parts)
             read = {entry.id: _read_cda(lot.contents[entry.id]) for entry in lot.documents}
             errors = list(self._judge(lot, read, vihf))
         except ebrim.MalformedRegistryError as malformed:
             raise refuse(METADATA, str(malformed)) from None
-        if errors:
-            raise RefusedError(errors)
-        self._check_patient(vihf.resource_id.partition("^")[0])
+        if any(not error.warning for error in errors):
+            raise RefusedError(error for error in errors if not error.warning)
+        self._check_patient(vihf.matricule)
         self._check_duplicates(lot, read)
         replaced = self._replaced(lot, read)
-        return self._store(lot, read, replaced, vihf)
+        self._check_versions(lot, read, replaced)
+        self._store(lot, read, replaced, vihf, body)
+        return tuple(errors)
 
     def _judge(self, lot: Lot, read: Mapping[str, cda.Cda], vihf: Vihf) -> Iterator[RegistryError]:
         patient_id = vihf.resource_id
         yield from metadata.check_submission_set(lot.package, patient_id, vihf.structure, self._clock())
         for entry in lot.documents:
             yield from metadata.check_entry(entry, read[entry.id], patient_id)
+            yield from metadata.check_visibility(entry, self.parameters, secret=vihf.secret)
+            deviation = self.schema.check(lot.contents[entry.id], entry.id) if self.schema is not None else None
+            if deviation is not None:
+                yield deviation
         signature_content = lot.contents[lot.signature.id]
         yield from metadata.check_signature_entry(lot.signature, signature_content, patient_id, lot.documents)
         identifiers = [lot.unique_id(entry) for entry in (*lot.documents, lot.signature)]
@@ -148,16 +158,42 @@ class Feed:
             replaced[association.source] = target.unique_id
         return replaced
 
+    def _check_versions(self, lot: Lot, read: Mapping[str, cda.Cda], replaced: Mapping[str, str]) -> None:
+        """A version of a document has one id, and replaces an older one of the same set (DMP digest §4)."""
+        for entry in lot.documents:
+            facts = read[entry.id]
+            version = _number(facts.version)
+            for known in self._registry.versions(facts.matricule, facts.set_id):
+                if version is not None and version == known.version and known.status is not EntryStatus.DELETED:
+                    raise refuse(
+                        "InvalidDocumentContent", "setId et versionNumber déjà portés par un autre document", entry.id
+                    )
+            parent = self._registry.get(replaced.get(entry.id, ""))
+            if parent is None or not parent.set_id or not facts.set_id:
+                continue
+            if parent.set_id != facts.set_id:
+                raise refuse("InvalidDocumentContent", "setId différent de celui du document remplacé", entry.id)
+            if parent.version is not None and (version is None or version <= parent.version):
+                raise refuse(
+                    "InvalidDocumentContent", "versionNumber qui ne dépasse pas celui du document remplacé", entry.id
+                )
+
     def _store(
-        self, lot: Lot, read: Mapping[str, cda.Cda], replaced: Mapping[str, str], vihf: Vihf
-    ) -> tuple[StoredDocument, ...]:
-        stored: list[StoredDocument] = []
+        self,
+        lot: Lot,
+        read: Mapping[str, cda.Cda],
+        replaced: Mapping[str, str],
+        vihf: Vihf,
+        body: etree._Element,
+    ) -> None:
+        objects = {element.get("id", ""): element for element in body.iter(f"{{{ebrim.RIM}}}ExtrinsicObject")}
         for entry in lot.documents:
             unique_id = lot.unique_id(entry)
             facts = read[entry.id]
+            entry_uuid = new_entry_uuid()
             document = StoredDocument(
                 unique_id=unique_id,
-                entry_uuid=new_entry_uuid(),
+                entry_uuid=entry_uuid,
                 submission_set=lot.submission_id,
                 patient=facts.matricule,
                 type_code=facts.type_code.code,
@@ -172,12 +208,19 @@ class Feed:
                 received_at=self._clock(),
                 path=self._registry.path_of(unique_id),
                 content=lot.contents[entry.id],
+                authors=tuple(one for one in facts.author_ids if one),
+                set_id=facts.set_id,
+                version=_number(facts.version),
+                logical_id=entry_uuid,
+                entry=etree.tostring(objects[entry.id], with_tail=False),
             )
             self._registry.add(document, lot.submission_id, lot.unique_id(lot.signature))
             if document.replaces:
                 self._registry.set_status(document.replaces, EntryStatus.DEPRECATED)
-            stored.append(document)
-        return tuple(stored)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def read_lot(body: etree._Element, parts: Mapping[str, Part]) -> Lot:

@@ -3,11 +3,12 @@
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from connectors.sandbox import codes
-from connectors.sandbox.cda import Cda, Code, same_time
+from connectors.sandbox.cda import Cda, Code, Writer, same_time
 from connectors.sandbox.dmp.verdict import METADATA, RegistryError
 from connectors.sandbox.ebrim import Classification, RegistryObject
 
@@ -18,6 +19,26 @@ _XCN: Final = re.compile(r"^[^^]*\^[^^]*\^[^^]*(?:\^{6}&[0-9.]+&ISO\^[^^]*\^{2,3
 _XON: Final = re.compile(r"^(?P<name>[^^]*)\^{5}&(?P<oid>[0-9.]+)&ISO\^(?P<type>[^^]*)\^{3}(?P<id>[^^]*)$")
 _CX: Final = re.compile(r"^[^^]+\^\^\^&[0-9.]+&ISO\^(?:PI|NH)$")
 _SOURCE_PATIENT: Final = re.compile(r"^PID-(?:3|5|7|8|11|13|14|15|16|18|21)\|")
+
+
+_REFERENCES: Final = "urn:ihe:iti:xds:2013:referenceIdList"
+_REFERENCE: Final = re.compile(r"^(?P<id>[^^]+)\^\^\^(?:&[0-9.]+&ISO)?\^urn:ihe:iti:xds:20\d\d:\w+$")
+_SLOTS: Final = frozenset(
+    {
+        "creationTime",
+        "languageCode",
+        "legalAuthenticator",
+        "serviceStartTime",
+        "serviceStopTime",
+        "sourcePatientId",
+        "sourcePatientInfo",
+        "hash",
+        "size",
+        _REFERENCES,
+        "URI",
+        "repositoryUniqueId",
+    }
+)
 
 
 def check_unique_id(unique_id: str, location: str) -> Iterator[RegistryError]:
@@ -82,6 +103,27 @@ def check_entry(entry: RegistryObject, cda: Cda, patient_id: str) -> Iterator[Re
     if entry.slot("sourcePatientId") not in allowed_ids:
         yield RegistryError(METADATA, "sourcePatientId différent de l'identifiant local du document", where)
     yield from _check_source_patient_info(entry, cda, where)
+    yield from _check_references(entry, cda, where)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Parameters of the DMP that bear on feeding (EX_2.1-1050), with the values that are assumed today."""
+
+    masked_and_invisible: bool = False
+    """`cumul-invisible_patient-masque_ps`."""
+    minors: bool = True
+    """`fonctions-gestion-mineurs`: a secret connection then only feeds what legal representatives may not see."""
+
+
+def check_visibility(entry: RegistryObject, parameters: Parameters, *, secret: bool) -> Iterator[RegistryError]:
+    """Whether the DMP takes this combination of visibilities; `secret`: the call is a « connexion secrète »."""
+    where = f"DocumentEntry {entry.id}"
+    names = {one.representation for one in entry.classified(codes.IHE_SCHEMES["confidentialityCode"])}
+    if {"MASQUE_PS", "INVISIBLE_PATIENT"} <= names and not parameters.masked_and_invisible:
+        yield RegistryError(METADATA, "MASQUE_PS et INVISIBLE_PATIENT ne se cumulent pas", where)
+    if secret and parameters.minors and "INVISIBLE_REPRESENTANTS_LEGAUX" not in names:
+        yield RegistryError(METADATA, "connexion secrète : INVISIBLE_REPRESENTANTS_LEGAUX attendu", where)
 
 
 def check_signature_entry(
@@ -237,8 +279,6 @@ def _check_confidentiality(entry: RegistryObject, cda: Cda, where: str) -> Itera
         or len(names) > len(set(names))
     ):
         yield RegistryError(METADATA, "confidentialityCode inconnu, répété ou de mauvaise nomenclature", where)
-    if {"MASQUE_PS", "INVISIBLE_PATIENT"} <= set(names):
-        yield RegistryError(METADATA, "MASQUE_PS et INVISIBLE_PATIENT ne se cumulent pas", where)
 
 
 def _check_people(entry: RegistryObject, cda: Cda, where: str) -> Iterator[RegistryError]:
@@ -250,11 +290,50 @@ def _check_people(entry: RegistryObject, cda: Cda, where: str) -> Iterator[Regis
     identifiers = [value.partition("^")[0] for value in persons]
     if sorted(identifiers) != sorted(cda.author_ids):
         yield RegistryError(METADATA, "les auteurs ne sont pas ceux du document", where)
+    for author in entry.classified(codes.IHE_SCHEMES["author"]):
+        if not any(_same_author(author, one) for one in cda.authors):
+            yield RegistryError(METADATA, "un auteur n'est pas décrit comme dans le document", where)
     authenticator = entry.slot("legalAuthenticator")
     if authenticator and (
         _XCN.match(authenticator) is None or authenticator.partition("^")[0] != cda.legal_authenticator_id
     ):
         yield RegistryError(METADATA, "legalAuthenticator mal formé, ou différent de celui du document", where)
+
+
+def _same_author(written: Classification, author: Writer) -> bool:
+    """Name, structure, role and specialty are those of one author of the document, where both sides give them."""
+    person = next(iter(written.slots.get("authorPerson", ())), "").split("^")
+    institutions = [found["id"] for one in written.slots.get("authorInstitution", ()) if (found := _XON.match(one))]
+    specialties = [one.partition("^")[0] for one in written.slots.get("authorSpecialty", ())]
+    pairs = (
+        (person[:1], author.identifier),
+        (person[1:2], author.family),
+        (person[2:3], author.given),
+        (institutions, author.institution),
+        (written.slots.get("authorRole", ()), author.role),
+        (specialties, author.specialty),
+    )
+    return all(not values or not own or _folded(values[0]) == _folded(own) for values, own in pairs)
+
+
+def _folded(text: str) -> str:
+    """Without the escapes of HL7 v2 (`\\T\\`) and with single blanks."""
+    for escape, character in (("\\T\\", "&"), ("\\S\\", "^"), ("\\F\\", "|"), ("\\R\\", "~"), ("\\E\\", "\\")):
+        text = text.replace(escape, character)
+    return " ".join(text.split())
+
+
+def _check_references(entry: RegistryObject, cda: Cda, where: str) -> Iterator[RegistryError]:
+    """Acts and references are the document's own: nothing may be said of it that it does not say."""
+    events = {one.representation for one in entry.classified(codes.IHE_SCHEMES["eventCodeList"])}
+    if not events <= cda.event_codes:
+        yield RegistryError(METADATA, "eventCodeList : code que le document ne porte pas", where)
+    for value in entry.slots.get(_REFERENCES, ()):
+        found = _REFERENCE.match(value)
+        if found is None or found["id"] not in cda.references:
+            yield RegistryError(METADATA, "referenceIdList mal formé, ou étranger au document", where)
+    for name in sorted(set(entry.slots) - _SLOTS):
+        yield RegistryError("XDSExtraMetadataNotSaved", f"métadonnée non conservée : {name}", where, warning=True)
 
 
 def _check_author(author: Classification, where: str) -> Iterator[RegistryError]:

@@ -1,6 +1,7 @@
 """MTOM/XOP packages (DMP digest §2.1), read byte by byte: the part of a document is exactly what was sent."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.message import Message as HeaderBlock
 from typing import Final
@@ -36,7 +37,7 @@ def media_type(header: str) -> tuple[str, dict[str, str]]:
     return block.get_content_type() if "/" in header else "", parameters
 
 
-def read_package(content_type: str, body: bytes, action: str) -> Package:
+def read_package(content_type: str, body: bytes) -> Package:
     """Reads a `multipart/related` XOP package. Raises MalformedPackageError."""
     kind, parameters = media_type(content_type)
     if kind != "multipart/related":
@@ -44,8 +45,6 @@ def read_package(content_type: str, body: bytes, action: str) -> Package:
     for name, expected in (("type", "application/xop+xml"), ("start-info", "application/soap+xml")):
         if not parameters.get(name, "").startswith(expected):
             raise MalformedPackageError(f"paramètre {name} du Content-Type : {expected} attendu")
-    if parameters.get("action", action) != action:
-        raise MalformedPackageError("paramètre action du Content-Type différent de l'action SOAP")
     boundary = parameters.get("boundary", "")
     if not 1 <= len(boundary) <= 70:
         raise MalformedPackageError("paramètre boundary absent ou trop long")
@@ -69,8 +68,8 @@ def read_package(content_type: str, body: bytes, action: str) -> Package:
     return Package(root, by_id)
 
 
-def write_package(envelope: bytes, action: str, *, identity: str) -> tuple[str, bytes]:
-    """Content-Type and body of an answer: one root part."""
+def write_package(envelope: bytes, action: str, *, identity: str, parts: Sequence[Part] = ()) -> tuple[str, bytes]:
+    """Content-Type and body of an answer: the envelope, then the documents that it includes."""
     boundary = f"MIMEBoundary_{identity}"
     start = f"0.{identity}@dmp.sandbox"
     content_type = (
@@ -81,7 +80,15 @@ def write_package(envelope: bytes, action: str, *, identity: str) -> tuple[str, 
         f"--{boundary}\r\nContent-Type: application/xop+xml; charset=UTF-8; "
         f'type="application/soap+xml"\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <{start}>\r\n\r\n'
     )
-    return content_type, head.encode() + envelope + f"\r\n--{boundary}--\r\n".encode()
+    pieces = [head.encode(), envelope]
+    for part in parts:
+        headers = (
+            f"\r\n--{boundary}\r\nContent-Type: {part.content_type}\r\n"
+            f"Content-Transfer-Encoding: {part.transfer_encoding}\r\nContent-ID: <{part.content_id}>\r\n\r\n"
+        )
+        pieces += (headers.encode(), part.content)
+    pieces.append(f"\r\n--{boundary}--\r\n".encode())
+    return content_type, b"".join(pieces)
 
 
 def _split(body: bytes, boundary: bytes) -> list[bytes]:

@@ -13,10 +13,13 @@ from aiohttp import web
 from cryptography import x509
 
 from connectors.sandbox.certificates import Certificates, Usage, allows
-from connectors.sandbox.dmp import existence, feed, queries
+from connectors.sandbox.dmp import existence, feed, queries, retrieval
+from connectors.sandbox.dmp.metadata import Parameters
 from connectors.sandbox.dmp.mtom import MalformedPackageError, Part, media_type, read_package, write_package
 from connectors.sandbox.dmp.patients import DmpState, PatientDirectory
 from connectors.sandbox.dmp.registry import Registry, StoredDocument
+from connectors.sandbox.dmp.rights import Transaction, check_call
+from connectors.sandbox.dmp.schema import SchemaCheck
 from connectors.sandbox.dmp.soap import (
     Envelope,
     SoapFaultError,
@@ -25,8 +28,9 @@ from connectors.sandbox.dmp.soap import (
     write_answer,
     write_fault,
 )
+from connectors.sandbox.dmp.stored_query import StoredQuery, read_query
 from connectors.sandbox.dmp.verdict import RefusedError, RegistryError, write_response
-from connectors.sandbox.dmp.vihf import VihfJudge
+from connectors.sandbox.dmp.vihf import Vihf, VihfJudge
 from connectors.sandbox.faults import Facts, Fault, FaultBook, FaultKind, Service
 
 BASE: Final = "/si-dmp-server/v2/services"
@@ -37,12 +41,15 @@ _TRANSACTIONS: Final = {
     feed.ACTION: "TD2.1",
     queries.QUERY_ACTION: "TD3.1b",
     queries.UPDATE_ACTION: "TD3.3c",
+    retrieval.ACTION: "TD3.2",
 }
+"""Transaction of each action; a stored query is TD3.1a or TD3.1b by what it asks."""
 _ANSWERS: Final = {
     existence.ACTION: existence.ANSWER_ACTION,
     feed.ACTION: feed.ANSWER_ACTION,
     queries.QUERY_ACTION: queries.QUERY_ANSWER,
     queries.UPDATE_ACTION: queries.UPDATE_ANSWER,
+    retrieval.ACTION: retrieval.ANSWER_ACTION,
 }
 _MATRICULE: Final = re.compile(rb"(\d{6}[0-9AB]\d{8})\^\^\^&amp;|extension=[\"'](\d{6}[0-9AB]\d{8})[\"']")
 _OID: Final = re.compile(rb"value=[\"']([0-2](?:\.\d+)+)[\"']|&apos;([0-2](?:\.\d+)+)&apos;|'([0-2](?:\.\d+)+)'")
@@ -56,10 +63,20 @@ class DmpCall:
     verdict: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Body of an answer, the verdict to remember, and the documents beside it."""
+
+    body: str
+    verdict: str
+    parts: tuple[Part, ...] = ()
+
+
 class DmpServer:
     """Serves `/patients`, `/repository` and `/registry` on loopback. `port` is known after `start`.
 
-    `homologation` is the only LPS_ID_HOMOLOGATION_DMP accepted (`None` = any).
+    `homologation` is the only LPS_ID_HOMOLOGATION_DMP accepted (`None` = any); `pack` the folder of a validation pack,
+    whose XML schema every CDA must then follow; `keep` takes up the documents of an earlier server in this folder.
     """
 
     def __init__(
@@ -70,18 +87,27 @@ class DmpServer:
         *,
         clock: Callable[[], datetime],
         homologation: str | None = None,
+        pack: Path | None = None,
+        keep: bool = False,
     ) -> None:
         self.patients = PatientDirectory()
         self.calls: list[DmpCall] = []
         self.port = 0
-        self._registry = Registry(directory)
+        self._registry = Registry(directory, keep=keep)
         self._certificates = certificates
         self._faults = faults
         self._clock = clock
         authority = certificates.authority_certificate()
         self._judge = VihfJudge(authority, clock, homologation)
+        self._judge.is_revoked = certificates.is_revoked
         self._feed = feed.Feed(self._registry, self.patients, authority, clock)
+        if pack is not None:
+            self._feed.schema = SchemaCheck(pack)
         self._runner: web.AppRunner | None = None
+
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Changes what the national service may change from one day to the next."""
+        self._feed.parameters = parameters
 
     def documents(self, patient: str | None = None) -> tuple[StoredDocument, ...]:
         """Documents taken so far, replaced and deleted ones included."""
@@ -90,6 +116,10 @@ class DmpServer:
     def put_patient(self, matricule: str, state: DmpState) -> None:
         """Opens, closes... the DMP of a matricule INS."""
         self.patients.put(matricule, state)
+
+    def attach(self, entity: str, *structures: str) -> None:
+        """Says which geographic entities a legal entity answers for (Struct_IdNat); from then on others are refused."""
+        self._judge.structures[entity] = frozenset(structures)
 
     @property
     def url(self) -> str:
@@ -140,65 +170,104 @@ class DmpServer:
     ) -> tuple[str, bytes, int]:
         """Content-Type, body and status of the answer."""
         content = body
-        action = feed.ACTION
+        action = _DEFAULT_ACTION[suffix]
+        transaction = _TRANSACTIONS[action]
+        parts: tuple[Part, ...] = ()
         try:
-            parts: dict[str, Part] = {}
+            received: dict[str, Part] = {}
             if suffix == "repository":
-                package = read_package(content_type, body, feed.ACTION)
-                content, parts = package.root.content, package.parts
+                package = read_package(content_type, body)
+                content, received = package.root.content, package.parts
             else:
                 _check_content_type(content_type)
             envelope = read_envelope(content, _ACTIONS[suffix])
             action = envelope.action
+            transaction = _TRANSACTIONS[action]
             _check_action_parameter(content_type, action)
-            written, verdict = self._process(envelope, parts, client, fault)
-            answer, status = write_answer(written, action=_ANSWERS[action], relates_to=envelope.message_id), 200
+            transaction, written = self._process(envelope, received, client, fault)
+            parts, verdict = written.parts, written.verdict
+            answer, status = write_answer(written.body, action=_ANSWERS[action], relates_to=envelope.message_id), 200
         except MalformedPackageError as malformed:
             fault_error = SoapFaultError("", str(malformed))
             answer, verdict, status = write_fault(fault_error, relates_to=""), "fault", 500
         except SoapFaultError as refused:
             answer = write_fault(refused, relates_to=message_id_of(content))
             verdict, status = refused.subcode or "fault", 500
-        self.calls.append(DmpCall(_TRANSACTIONS[action] if suffix != "patients" else "TD0.2", verdict))
+        self.calls.append(DmpCall(transaction, verdict))
         if suffix == "repository":
-            answer_type, packed = write_package(answer, _ANSWERS[feed.ACTION], identity=uuid.uuid4().hex)
+            answer_type, packed = write_package(answer, _ANSWERS[action], identity=uuid.uuid4().hex, parts=parts)
             return answer_type, packed, status
         return f"{_SOAP_TYPE}; charset=UTF-8", answer, status
 
     def _process(
         self, envelope: Envelope, parts: dict[str, Part], client: x509.Certificate, fault: Fault | None
-    ) -> tuple[str, str]:
-        """The body of the answer, and the verdict to remember."""
+    ) -> tuple[str, _Answer]:
+        """The transaction that a request is, and its answer."""
         vihf = self._judge.check(envelope.assertion, client)
         ordered = _ordered_refusal(fault, envelope.action)
         if envelope.action == existence.ACTION:
-            if ordered is not None:
-                raise SoapFaultError("", f"{ordered.code} : {ordered.context}")
-            query = existence.read_query(envelope.body)
-            if vihf.resource_id != f"{query.matricule}^^^&{query.oid}&ISO^NH":
-                raise SoapFaultError("InvalidSecurityToken", "VIHF : resource-id différent du patient demandé")
-            state = self.patients.state(query.matricule)
-            return existence.write_answer(query, state), state
+            return Transaction.EXISTENCE, self._exists(envelope, vihf, ordered)
+        query: StoredQuery | None = None
+        transaction = Transaction(_TRANSACTIONS[envelope.action])
         try:
+            if envelope.action == queries.QUERY_ACTION:
+                query = read_query(envelope.body)
+                transaction = queries.transaction_of(query)
+            check_call(transaction, vihf, self.patients)
             if ordered is not None:
                 raise RefusedError([ordered])  # noqa: TRY301 - an ordered refusal is answered like any other
-            if envelope.action == feed.ACTION:
-                self._feed.take(envelope.body, parts, vihf)
-            elif envelope.action == queries.QUERY_ACTION:
-                return queries.find_references(envelope.body, self._registry, vihf), "Success"
-            else:
-                queries.delete(envelope.body, self._registry, vihf, self._clock)
+            return transaction, self._carry_out(transaction, envelope, parts, vihf, query)
         except RefusedError as refused:
-            code = refused.errors[0].code
-            if envelope.action == queries.QUERY_ACTION:
-                return queries.write_query_refusal(refused), code
-            return write_response(refused.errors), code
-        return write_response(), "Success"
+            return transaction, _refusal(transaction, refused)
+
+    def _exists(self, envelope: Envelope, vihf: Vihf, ordered: RegistryError | None) -> _Answer:
+        if ordered is not None:
+            raise SoapFaultError("", f"{ordered.code} : {ordered.context}")
+        query = existence.read_query(envelope.body)
+        if vihf.resource_id != f"{query.matricule}^^^&{query.oid}&ISO^NH":
+            raise SoapFaultError("InvalidSecurityToken", "VIHF : resource-id différent du patient demandé")
+        state = self.patients.state(query.matricule)
+        blocked = self.patients.blocks(query.matricule, vihf.structure, vihf.person)
+        return _Answer(existence.write_answer(query, state, blocked=blocked), state)
+
+    def _carry_out(
+        self,
+        transaction: Transaction,
+        envelope: Envelope,
+        parts: dict[str, Part],
+        vihf: Vihf,
+        query: StoredQuery | None,
+    ) -> _Answer:
+        if query is not None:
+            return _Answer(queries.answer_query(query, self._registry, vihf), _SUCCESS)
+        if transaction is Transaction.RETRIEVE:
+            body, documents = retrieval.retrieve(envelope.body, self._registry, vihf)
+            return _Answer(body, _SUCCESS, documents)
+        if transaction is Transaction.FEED:
+            return _Answer(write_response(self._feed.take(envelope.body, parts, vihf)), _SUCCESS)
+        queries.delete(envelope.body, self._registry, vihf, self.patients, self._clock)
+        return _Answer(write_response(), _SUCCESS)
 
 
+def _refusal(transaction: Transaction, refused: RefusedError) -> _Answer:
+    code = refused.errors[0].code
+    if transaction in (Transaction.FIND, Transaction.REFERENCE):
+        return _Answer(queries.write_query_refusal(refused), code)
+    if transaction is Transaction.RETRIEVE:
+        return _Answer(retrieval.write_refusal(refused.errors), code)
+    return _Answer(write_response(refused.errors), code)
+
+
+_SUCCESS: Final = "Success"
+_DEFAULT_ACTION: Final = {
+    "patients": existence.ACTION,
+    "repository": feed.ACTION,
+    "registry": queries.QUERY_ACTION,
+}
+"""What a request that cannot be read is counted as."""
 _ACTIONS: Final = {
     "patients": frozenset({existence.ACTION}),
-    "repository": frozenset({feed.ACTION}),
+    "repository": frozenset({feed.ACTION, retrieval.ACTION}),
     "registry": frozenset({queries.QUERY_ACTION, queries.UPDATE_ACTION}),
 }
 
@@ -206,7 +275,7 @@ _ACTIONS: Final = {
 def _ordered_refusal(fault: Fault | None, action: str) -> RegistryError | None:
     if fault is None or fault.kind not in (FaultKind.REFUSE, FaultKind.TEMPORARY):
         return None
-    repository = action == feed.ACTION
+    repository = action in (feed.ACTION, retrieval.ACTION)
     if fault.kind is FaultKind.TEMPORARY:
         usual = "XDSRepositoryBusy" if repository else "XDSRegistryBusy"
     else:

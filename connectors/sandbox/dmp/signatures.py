@@ -33,8 +33,14 @@ _MANIFEST_TYPE: Final = f"{DS}Manifest"
 _PROPERTIES_TYPE: Final = f"{XADES}SignedProperties"
 _SOURCE: Final = "1.2.840.10065.1.12.1.14"
 _SHA256_RSA: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-_SIGNATURE_METHODS: Final = frozenset({f"{DS}rsa-sha1", _SHA256_RSA})
-_DIGESTS: Final = {f"{DS}sha1": "sha1", "http://www.w3.org/2001/04/xmlenc#sha256": "sha256"}
+_MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
+_SIGNATURE_METHODS: Final = frozenset({f"{DS}rsa-sha1", _SHA256_RSA, f"{_MORE}rsa-sha384", f"{_MORE}rsa-sha512"})
+_DIGESTS: Final = {
+    f"{DS}sha1": "sha1",
+    "http://www.w3.org/2001/04/xmlenc#sha256": "sha256",
+    f"{_MORE}sha384": "sha384",
+    "http://www.w3.org/2001/04/xmlenc#sha512": "sha512",
+}
 
 
 class BadSignatureError(ValueError):

@@ -95,6 +95,8 @@ def write_fault(fault: SoapFaultError, *, relates_to: str) -> bytes:
     """A SOAP 1.2 fault. The sub-code is a QName of WS-Security, WS-Addressing or the DMP."""
     if fault.subcode.startswith("DMP"):
         prefix, namespace = "dmp", "urn:dmp"
+    elif fault.subcode.startswith("XDS"):
+        prefix, namespace = "ihe", "urn:ihe:iti:xds-b:2007"
     elif fault.subcode.startswith(("Action", "InvalidAddressing", "MessageAddressing")):
         prefix, namespace = "wsa", WSA
     else:

@@ -9,15 +9,18 @@ SUCCESS: Final = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
 FAILURE: Final = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"
 _RS: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 _ERROR: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"
+_WARNING: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Warning"
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryError:
-    """`code` is one of IHE ITI TF-3 table 4.2.4.1-2, or `DMPClosed`; `context` is a French sentence."""
+    """`code` is one of IHE ITI TF-3 table 4.2.4.1-2, or `DMPClosed`; `context` is a French sentence. A `warning` goes
+    with a success."""
 
     code: str
     context: str
     location: str = ""
+    warning: bool = False
 
 
 METADATA: Final = "XDSRegistryMetadataError"
@@ -36,13 +39,15 @@ def refuse(code: str, context: str, location: str = "") -> RefusedError:
 
 
 def write_response(errors: tuple[RegistryError, ...] = ()) -> str:
-    """`rs:RegistryResponse`, Success without errors, Failure with them."""
-    status = FAILURE if errors else SUCCESS
+    """`rs:RegistryResponse`: Success without errors, be there warnings; Failure with them."""
+    failed = any(not error.warning for error in errors)
+    status = FAILURE if failed else SUCCESS
     listed = "".join(
         f"<rs:RegistryError errorCode={quoteattr(error.code)} codeContext={quoteattr(error.context)} "
-        f'severity="{_ERROR}" location={quoteattr(error.location)}/>'
+        f'severity="{_WARNING if error.warning else _ERROR}" location={quoteattr(error.location)}/>'
         for error in errors
     )
     if listed:
-        listed = f'<rs:RegistryErrorList highestSeverity="{_ERROR}">{listed}</rs:RegistryErrorList>'
+        highest = _ERROR if failed else _WARNING
+        listed = f'<rs:RegistryErrorList highestSeverity="{highest}">{listed}</rs:RegistryErrorList>'
     return f'<rs:RegistryResponse xmlns:rs="{_RS}" status="{status}">{listed}</rs:RegistryResponse>'

@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from cryptography import x509
 from lxml import etree
 
-from connectors.sandbox.certificates import distinguished_name, entity_of
+from connectors.sandbox.certificates import distinguished_name
+from connectors.sandbox.dmp.cards import common_names, holder_of
 from connectors.sandbox.dmp.signatures import BadSignatureError, BadSignerError, verify_assertion
 from connectors.sandbox.dmp.soap import SAML, SoapFaultError
 
@@ -19,6 +21,7 @@ _CONTEXT_CLASSES: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 _SUBJECT_ID: Final = "urn:oasis:names:tc:xspa:1.0:subject:subject-id"
 _ROLE: Final = "urn:oasis:names:tc:xacml:2.0:subject:role"
 _RESOURCE_ID: Final = "urn:oasis:names:tc:xacml:2.0:resource:resource-id"
+_CONFIDENTIALITY: Final = "urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code"
 _PURPOSE: Final = "urn:oasis:names:tc:xspa:1.0:subject:purposeofuse"
 _PURPOSE_SYSTEM: Final = "1.2.250.1.213.1.1.4.248"
 _OID: Final = re.compile(r"^[0-2](?:\.(?:0|[1-9]\d*))+$")
@@ -26,6 +29,14 @@ _PROFESSIONS: Final = "1.2.250.1.71.1.2.7"
 _WITH_SPECIALITY: Final = frozenset({"10", "21"})  # doctors and pharmacists of TRE_G15 must add their speciality
 _LIFETIME: Final = timedelta(seconds=120)
 _SKEW: Final = timedelta(seconds=30)
+
+
+class Mode(StrEnum):
+    """`Authentification_Mode`: plain indirect, reinforced indirect (AIR), direct."""
+
+    INDIRECT = "INDIRECTE"
+    REINFORCED = "INDIRECTE_RENFORCEE"
+    DIRECT = "DIRECTE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,17 @@ class Vihf:
     """Struct_IdNat of the geographic entity (`1` + FINESS)."""
     resource_id: str
     certificate: x509.Certificate
+    mode: Mode = Mode.INDIRECT
+    person: str = ""
+    """NameID: the professional, or who is responsible for the automated flow."""
+    role_systems: frozenset[str] = frozenset()
+    """Code systems of the roles."""
+    secret: bool = False
+    """« Connexion secrète » of a minor."""
+
+    @property
+    def matricule(self) -> str:
+        return self.resource_id.partition("^")[0]
 
 
 class VihfJudge:
@@ -49,6 +71,10 @@ class VihfJudge:
         self._clock = clock
         self._homologation = homologation
         self._seen: dict[str, datetime] = {}
+        self.is_revoked: Callable[[x509.Certificate], bool] = lambda _certificate: False
+        """Whether the authority has taken a certificate back."""
+        self.structures: dict[str, frozenset[str]] = {}
+        """Geographic entities of each legal entity (Struct_IdNat); empty = any structure may be named."""
 
     def check(self, assertion: etree._Element, client: x509.Certificate) -> Vihf:
         """Raises SoapFaultError: `DMPInvalidCertificate` for the signer, a WS-Security code for anything else."""
@@ -59,16 +85,27 @@ class VihfJudge:
             raise SoapFaultError("DMPInvalidCertificate", str(bad)) from None
         except BadSignatureError as bad:
             raise SoapFaultError("FailedCheck", str(bad)) from None
-        if entity_of(signer) != entity_of(client) or not entity_of(signer):
+        if holder_of(signer) != holder_of(client) or not holder_of(signer):
             raise SoapFaultError(
                 "DMPInvalidCertificate", "les certificats de connexion et de signature ne sont pas de la même entité"
             )
+        if self.is_revoked(signer):
+            raise SoapFaultError("DMPInvalidCertificate", "certificat de signature révoqué")
         self._check_form(assertion, signer)
         self._check_times(assertion, now)
         attributes = _attributes(assertion)
         structure = self._check_attributes(attributes)
+        _expect(
+            not self.structures or structure in self.structures.get(holder_of(signer), frozenset()),
+            "Identifiant_Structure n'est pas rattaché à l'entité juridique du certificat",
+        )
+        mode = _check_mode(attributes, assertion)
+        person = assertion.findtext("saml:Subject/saml:NameID", "", _NS).strip()
+        if mode is Mode.DIRECT:
+            _expect(person in common_names(signer), "NameID n'est pas le titulaire du certificat de signature")
         self._remember(assertion.get("ID", ""), now)
-        return Vihf(structure, _text(attributes, _RESOURCE_ID), signer)
+        resource_id, secret = _text(attributes, _RESOURCE_ID), _CONFIDENTIALITY in attributes
+        return Vihf(structure, resource_id, signer, mode, person, _role_systems(attributes), secret)
 
     def _check_form(self, assertion: etree._Element, signer: x509.Certificate) -> None:
         _expect(assertion.get("Version") == "2.0", "Version doit être 2.0")
@@ -102,9 +139,6 @@ class VihfJudge:
 
     def _check_attributes(self, attributes: Mapping[str, list[etree._Element]]) -> str:
         _expect(_text(attributes, "VIHF_Version") in ("3.0", "4.0"), "VIHF_Version doit être 3.0 ou 4.0")
-        spellings = [name for name in attributes if name.lower() == "authentification_mode"]
-        _expect(len(spellings) == 1, "Authentification_Mode absent ou répété")
-        _expect(_text(attributes, spellings[0]) == "INDIRECTE", "Authentification_Mode doit être INDIRECTE")
         structure = _text(attributes, "Identifiant_Structure")
         _expect(
             re.match(r"^1\d[0-9AB]\d{7}$", structure) is not None, "Identifiant_Structure : 1 et un FINESS attendus"
@@ -137,6 +171,26 @@ class VihfJudge:
         self._seen = {seen: moment for seen, moment in self._seen.items() if moment > horizon}
         _expect(identity not in self._seen, "assertion déjà utilisée", "FailedAuthentication")
         self._seen[identity] = now
+
+
+def _check_mode(attributes: Mapping[str, list[etree._Element]], assertion: etree._Element) -> Mode:
+    """The mode, and that AIR alone declares the primary authentication (EX_AIR-050)."""
+    spellings = [name for name in attributes if name.lower() == "authentification_mode"]
+    _expect(len(spellings) == 1, "Authentification_Mode absent ou répété")
+    written = _text(attributes, spellings[0])
+    _expect(written in set(Mode), "Authentification_Mode doit être INDIRECTE, INDIRECTE_RENFORCEE ou DIRECTE")
+    mode = Mode(written)
+    declared = assertion.findtext("saml:AuthnStatement/saml:AuthnContext/saml:AuthnContextDecl", "", _NS).strip()
+    _expect(
+        bool(declared) is (mode is Mode.REINFORCED),
+        "AuthnContextDecl est obligatoire en INDIRECTE_RENFORCEE, et interdit ailleurs",
+    )
+    return mode
+
+
+def _role_systems(attributes: Mapping[str, list[etree._Element]]) -> frozenset[str]:
+    roles = [role for value in attributes.get(_ROLE, []) for role in value.findall("hl7:Role", _NS)]
+    return frozenset(role.get("codeSystem", "") for role in roles)
 
 
 def _check_roles(attributes: Mapping[str, list[etree._Element]]) -> None:

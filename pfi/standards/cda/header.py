@@ -151,8 +151,10 @@ def _body(children: _Children) -> tuple[Level, str]:
 def _service_event(element: etree._Element) -> ServiceEvent:
     start, stop = interval(element.find(f"{N}effectiveTime"))
     performer = element.find(f"{N}performer")
+    code = element.find(f"{N}code")
     return ServiceEvent(
-        codes=_codes(element.find(f"{N}code")),
+        codes=_codes(code),
+        coded=coded(code) is not None,
         start=start,
         stop=stop,
         practice_setting=None if performer is None else coded(performer.find(_SETTING)),

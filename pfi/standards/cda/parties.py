@@ -151,6 +151,8 @@ def _device(role: etree._Element, element: etree._Element) -> Device:
         identifier=identifier.extension if identifier else "",
         identifier_oid=identifier.root if identifier else "",
         name=" ".join(name for name in names if name),
+        model=names[0],
+        software=names[1],
     )
 
 

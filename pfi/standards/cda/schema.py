@@ -1,5 +1,6 @@
 """Validation of CDA documents against the official XML schema (`CDA_extended.xsd` of the ANS validation pack)."""
 
+import re
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ SCHEMA: Final = Path("infrastructure", "cda", "CDA_extended.xsd")
 """Place of the schema in a validation pack."""
 
 _MAX_FINDINGS: Final = 20
+_LAST_NAME: Final = re.compile(r":([\w.-]+)(?:\[\d+\])?$")
 
 
 class CdaSchema:
@@ -68,7 +70,13 @@ def _element_name(document: etree._Element, place: str | None) -> str:
     """Local name of the element that a log entry points at (`/*/*[2]`, from the root that was validated)."""
     if not place or not place.startswith("/*"):
         return ""
-    found = document.xpath(f".{place.removeprefix('/*')}")
+    last = _LAST_NAME.search(place)  # elements of another namespace are named, with a prefix that may be any
+    if last is not None:
+        return last[1]
+    try:
+        found = document.xpath(f".{place.removeprefix('/*')}")
+    except etree.XPathEvalError:  # a prefix on the way
+        return ""
     if not isinstance(found, list) or not found or not isinstance(found[0], etree._Element):
         return ""
     return etree.QName(found[0]).localname

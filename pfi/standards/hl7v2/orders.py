@@ -61,6 +61,11 @@ def value_of(orders: Orders, flag: Flag) -> bool:
     return bool(getattr(orders, _ATTRIBUTES[flag]))
 
 
+def as_orders(values: dict[Flag, bool], *, close_exchange: bool = False) -> Orders:
+    """Flags as the model has them; one that is not among `values` was not given."""
+    return Orders(**{_ATTRIBUTES[flag]: value for flag, value in values.items()}, close_exchange=close_exchange)
+
+
 @dataclass(frozen=True, slots=True)
 class FlagReading:
     """The orders of a message, and where each flag is (`OBX^7^5`)."""
@@ -124,8 +129,7 @@ def read_orders(message: Message, coded_type: str, deviations: Deviations) -> Fl
         if flag is Flag.DESTMSSANTEPAT:
             close_exchange = _closes_exchange(segments[index + 1 :])
     _complete(values, stated, deviations)
-    orders = Orders(**{_ATTRIBUTES[flag]: value for flag, value in values.items()}, close_exchange=close_exchange)
-    return FlagReading(orders, places)
+    return FlagReading(as_orders(values, close_exchange=close_exchange), places)
 
 
 def _flag_of(obx: Segment, deviations: Deviations) -> Flag | None:

@@ -1,20 +1,7 @@
-"""Questions that the other rooms ask to the code tables. Pure, cached, no I/O after the first call."""
-
-from functools import cache
+"""Questions that the other rooms ask to the tables in force. No I/O after the first call."""
 
 from pfi.model.document import CdaHeader, CodedValue, Level
 from pfi.standards.nomenclature import tables
-
-_FILES = (
-    "type_codes.yaml",
-    "class_codes.yaml",
-    "format_codes.yaml",
-    "dmp_formats.yaml",
-    "facility_types.yaml",
-    "practice_settings.yaml",
-    "content_types.yaml",
-    "confidentiality.yaml",
-)
 
 
 def type_code(code: str) -> CodedValue | None:
@@ -46,19 +33,32 @@ def accepted_by_dmp(type_code: str) -> bool:
     return row is not None and row.accepted_by_dmp
 
 
-def format_code(header: CdaHeader) -> CodedValue:
-    """XDS formatCode: by media type for a non structured body, else by template (DMP digest §3.4).
+def class_is_fallback(type_code: str) -> bool:
+    """True when the class of a type comes from ASS_X04, for want of a line in ASS_X16."""
+    row = tables.document_types().get(type_code)
+    return row is not None and row.class_is_fallback and bool(row.class_code)
 
-    A document outside the tables has `urn:asipSante:modelesHorsProfils:2011`.
-    """
+
+def format_codes(header: CdaHeader) -> tuple[CodedValue, ...]:
+    """Every XDS formatCode that a document names, once each: by media type for a non structured body, else by template
+    (DMP digest §3.4). Empty for a document outside the tables."""
     known = tables.formats()
-    code: str | None
     if header.level is Level.N1:
-        code = known.by_media_type.get(header.body_media_type.partition(";")[0].strip().lower())
+        media_type = header.body_media_type.partition(";")[0].strip().lower()
+        found = [known.by_media_type[media_type]] if media_type in known.by_media_type else []
     else:
-        code = next((known.by_template[root] for root in header.template_ids if root in known.by_template), None)
-    code = code or known.fallback
-    return CodedValue(code, tables.dmp_format_labels().get(code, ""), known.system_of(code))
+        found = [known.by_template[root] for root in header.template_ids if root in known.by_template]
+    return tuple(_format(code) for code in dict.fromkeys(found))
+
+
+def format_code(header: CdaHeader) -> CodedValue:
+    """The formatCode: the first one that the document names, else `urn:asipSante:modelesHorsProfils:2011`."""
+    found = format_codes(header)
+    return found[0] if found else _format(tables.formats().fallback)
+
+
+def _format(code: str) -> CodedValue:
+    return CodedValue(code, tables.dmp_format_labels().get(code, ""), tables.formats().system_of(code))
 
 
 def format_accepted_by_dmp(format_code: str) -> bool:
@@ -95,7 +95,16 @@ def content_type_for(patient_class: str, *, default: str = "") -> CodedValue:
     return tables.values("content_types.yaml")[proposed.get(patient_class) or default or table_default]
 
 
-@cache
+def event_code(code: str) -> CodedValue | None:
+    """Modality or region of imaging (JDV_ModaliteAcquisition, JDV_RegionAnatomique), `None` when it is neither."""
+    return tables.values("event_codes.yaml").get(code)
+
+
+def author_specialty(code: str) -> CodedValue | None:
+    """Profession and speciality of an author (JDV_J01), `None` when outside it."""
+    return tables.values("author_specialties.yaml").get(code)
+
+
 def versions() -> dict[str, str]:
     """Every official table used and its version, for `pfi check` and the documentation."""
-    return {source["name"]: source["version"] for name in _FILES for source in tables.read(name)["sources"]}
+    return tables.current().versions

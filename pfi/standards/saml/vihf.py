@@ -1,7 +1,8 @@
-"""VIHF in indirect authentication: a signed SAML 2.0 assertion (DMP digest §2.3)."""
+"""VIHF in both indirect authentications, plain and reinforced (AIR): a signed SAML 2.0 assertion (DMP digest §2.3)."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from pfi.model.document import CodedValue
@@ -25,6 +26,17 @@ _RESOURCE_ID: Final = "urn:oasis:names:tc:xacml:2.0:resource:resource-id"
 _PURPOSE: Final = "urn:oasis:names:tc:xspa:1.0:subject:purposeofuse"
 _CONFIDENTIALITY: Final = "urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code"
 
+
+class Mode(StrEnum):
+    """Who was authenticated, and by whom. `REINFORCED` (AIR): the establishment also declares the primary
+    authentication of its users."""
+
+    INDIRECT = "INDIRECTE"
+    REINFORCED = "INDIRECTE_RENFORCEE"
+    DIRECT = "DIRECTE"
+    """The professional's own certificates: to consult, never to feed."""
+
+
 # Purpose of use, the only one of a feed.
 NORMAL_ACCESS: Final = CodedValue("normal", "Accès normal", "1.2.250.1.213.1.1.4.248")
 
@@ -35,7 +47,8 @@ class Vihf:
 
     `structure` is Struct_IdNat (`1` + FINESS géographique), `sector` `SAxx^1.2.250.1.71.4.2.4`, `resource_id` the INS
     as `INS^^^&oid&ISO^NH`. `roles`: profession, then speciality where one is mandatory. `name_id` identifies the
-    professional, or who is responsible for the automated flow. `lifetime` bounds the validity when given.
+    professional, or who is responsible for the automated flow. `lifetime` bounds the validity when given. `declaration`
+    is the primary authentication that AIR declares; plain indirect authentication says nothing of it.
     """
 
     assertion_id: str
@@ -50,9 +63,10 @@ class Vihf:
     product_version: str
     homologation: str = field(repr=False)
     version: str = "3.0"
-    mode: str = "INDIRECTE"
+    mode: Mode = Mode.INDIRECT
     mode_attribute: str = "Authentification_Mode"
     authentication_class: str = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
+    declaration: str = ""
     purpose: CodedValue = NORMAL_ACCESS
     purpose_system_name: str = "mode acces VIHF 1.0"
     product_id: str = ""
@@ -71,8 +85,8 @@ def write_assertion(vihf: Vihf, key: CertifiedKey, digest: Digest = Digest.SHA25
         f"<saml2:Subject><saml2:NameID>{xml_text(vihf.name_id)}</saml2:NameID></saml2:Subject>"
         f"{_conditions(vihf)}"
         f'<saml2:AuthnStatement AuthnInstant="{issued}"><saml2:AuthnContext><saml2:AuthnContextClassRef>'
-        f"{xml_text(vihf.authentication_class)}"
-        "</saml2:AuthnContextClassRef></saml2:AuthnContext></saml2:AuthnStatement>"
+        f"{xml_text(vihf.authentication_class)}</saml2:AuthnContextClassRef>{_declaration(vihf)}"
+        "</saml2:AuthnContext></saml2:AuthnStatement>"
         f"<saml2:AttributeStatement>{_attributes(vihf)}</saml2:AttributeStatement></saml2:Assertion>"
     )
     reference = Reference(
@@ -90,6 +104,13 @@ def _conditions(vihf: Vihf) -> str:
         return ""
     end = _instant(vihf.issued_at + vihf.lifetime)
     return f'<saml2:Conditions NotBefore="{_instant(vihf.issued_at)}" NotOnOrAfter="{end}"></saml2:Conditions>'
+
+
+def _declaration(vihf: Vihf) -> str:
+    """In AIR only, as every public client writes it: a mere text."""
+    if vihf.mode is not Mode.REINFORCED:
+        return ""
+    return f"<saml2:AuthnContextDecl>{xml_text(vihf.declaration)}</saml2:AuthnContextDecl>"
 
 
 def _attributes(vihf: Vihf) -> str:

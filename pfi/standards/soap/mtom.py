@@ -77,6 +77,29 @@ def root_part(content_type: str, body: bytes) -> bytes:
     return first
 
 
+def attached_parts(content_type: str, body: bytes) -> dict[str, bytes]:
+    """Content of each part of an answer by Content-ID, byte for byte; empty when the answer is not multipart.
+
+    Raises SoapUnreadableError: truncated, or two parts under one id.
+    """
+    header = Message()
+    header["Content-Type"] = content_type
+    boundary = header.get_boundary() if header.get_content_maintype() == "multipart" else None
+    if not boundary:
+        return {}
+    _, *sections = (_LINE + body).split(f"\r\n--{boundary}".encode())
+    parts: dict[str, bytes] = {}
+    for section in sections:
+        if section.startswith(b"--"):
+            return parts
+        end = _HEADERS_END.search(section)
+        name = b"" if end is None else _content_id(section[: end.start()])
+        if end is None or not name or name.decode("latin-1") in parts:
+            raise SoapUnreadableError
+        parts[name.decode("latin-1")] = section[end.end() :]
+    raise SoapUnreadableError
+
+
 def _content_id(headers: bytes) -> bytes:
     found = re.search(rb"(?im)^content-id:\s*<?([^>\r\n]*)", headers)
     return found[1] if found else b""

@@ -45,6 +45,35 @@ def distinguished_name(name: x509.Name) -> str:
     return name.rfc4514_string(attr_name_overrides=_SHORT_NAMES)
 
 
+def legal_entity(certificate: x509.Certificate) -> str:
+    """Struct_IdNat of the legal entity that holds a certificate of IGC Santé (`OU` of the subject: `1` + FINESS EJ);
+    empty when there is none."""
+    for attribute in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME):
+        return str(attribute.value)
+    return ""
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """SHA-256 of the certificate, in lower-case hexadecimal."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def check_dates(certificate: x509.Certificate, subject: str, now: datetime) -> None:
+    """Raises ConfigurationError `CERTIFICATE_EXPIRED` or `CERTIFICATE_NOT_YET_VALID`."""
+    if certificate.not_valid_after_utc < now:
+        raise ConfigurationError(
+            "CERTIFICATE_EXPIRED",
+            f"Le {subject} a expiré le {certificate.not_valid_after_utc:%d/%m/%Y}.",
+            "Renouveler le certificat auprès de l'IGC Santé.",
+        )
+    if certificate.not_valid_before_utc > now:
+        raise ConfigurationError(
+            "CERTIFICATE_NOT_YET_VALID",
+            f"Le {subject} n'est valable qu'à partir du {certificate.not_valid_before_utc:%d/%m/%Y}.",
+            "Vérifier l'horloge du serveur.",
+        )
+
+
 def load(
     certificate: Path, key: Path, *, subject: str, purpose: Purpose, now: datetime, password: str = ""
 ) -> CertifiedKey:
@@ -53,8 +82,8 @@ def load(
     Raises ConfigurationError: `CERTIFICATE_UNREADABLE`, `KEY_UNREADABLE`, or a code of `from_pem`.
     """
     return from_pem(
-        _read(certificate, "CERTIFICATE_UNREADABLE", subject),
-        _read(key, "KEY_UNREADABLE", subject),
+        read_file(certificate, "CERTIFICATE_UNREADABLE", subject),
+        read_file(key, "KEY_UNREADABLE", subject),
         subject=subject,
         purpose=purpose,
         now=now,
@@ -93,7 +122,7 @@ def from_pem(
         raise ConfigurationError(
             "KEY_MISMATCH", f"La clé privée n'est pas celle du {subject}.", "Vérifier les deux chemins de fichiers."
         )
-    _check_dates(leaf, subject, now)
+    check_dates(leaf, subject, now)
     if not fits(leaf, purpose):
         expected = "ORG_AUTH_CLI (authentification)" if purpose == "auth_cli" else "ORG_SIGN (signature)"
         raise ConfigurationError(
@@ -105,39 +134,30 @@ def from_pem(
 
 
 def fits(certificate: x509.Certificate, purpose: Purpose) -> bool:
-    """True unless the extensions of the certificate exclude the purpose; an absent extension excludes nothing."""
+    """True unless the extensions of the certificate exclude the purpose; an absent extension excludes nothing.
+
+    A certificate made for lasting signatures (non-repudiation) and for no extended usage is an ORG_SIGN.
+    """
+    lasting = False
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         signs = True
     else:
-        signs = usage.digital_signature or (purpose == "sign" and usage.content_commitment)
+        lasting = usage.content_commitment
+        signs = usage.digital_signature or (purpose == "sign" and lasting)
     try:
         extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
-        return signs
+        return signs and not (purpose == "auth_cli" and lasting)
     tls_only = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH}
     if purpose == "sign":
         return signs and not set(extended) <= tls_only
     return signs and ExtendedKeyUsageOID.CLIENT_AUTH in extended
 
 
-def _check_dates(certificate: x509.Certificate, subject: str, now: datetime) -> None:
-    if certificate.not_valid_after_utc < now:
-        raise ConfigurationError(
-            "CERTIFICATE_EXPIRED",
-            f"Le {subject} a expiré le {certificate.not_valid_after_utc:%d/%m/%Y}.",
-            "Renouveler le certificat auprès de l'IGC Santé.",
-        )
-    if certificate.not_valid_before_utc > now:
-        raise ConfigurationError(
-            "CERTIFICATE_NOT_YET_VALID",
-            f"Le {subject} n'est valable qu'à partir du {certificate.not_valid_before_utc:%d/%m/%Y}.",
-            "Vérifier l'horloge du serveur.",
-        )
-
-
-def _read(path: Path, code: str, subject: str) -> bytes:
+def read_file(path: Path, code: str, subject: str) -> bytes:
+    """Bytes of a file. Raises ConfigurationError with the given code."""
     try:
         return path.read_bytes()
     except OSError as error:

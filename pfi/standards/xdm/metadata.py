@@ -10,6 +10,7 @@ from pfi.model.patient import Patient
 from pfi.model.submission import Orders, Request
 from pfi.standards.xdm.archive import member_uri
 from pfi.standards.xds import ebrim, mapping
+from pfi.standards.xds.mapping import header_findings
 
 _ACTIONS: Final = {Request.INITIAL: "", Request.REPLACE: "C", Request.DELETE: "D"}
 """Extra-metadata "action" (MSSanté digest §5.3)."""
@@ -27,6 +28,12 @@ def patient_id(patient: Patient, documents: Sequence[Document], *, qualified: bo
         if found:
             return found
     return ""
+
+
+def metadata_warnings(documents: Sequence[Document]) -> tuple[str, ...]:
+    """What the official tables do not know in these documents, once each: the mail leaves all the same."""
+    found = (finding.text for document in documents for finding in header_findings(document.header))
+    return tuple(dict.fromkeys(found))
 
 
 def write_metadata(

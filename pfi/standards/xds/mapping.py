@@ -3,6 +3,7 @@
 Never fails on what a document lacks: the entry comes with findings, and the connector decides what is fatal.
 """
 
+import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -14,15 +15,15 @@ from pfi.model.patient import Patient
 from pfi.model.submission import Orders
 from pfi.standards import nomenclature
 from pfi.standards.cda.oids import INS_OIDS
-from pfi.standards.xds.datatypes import cx, escaped, utc_text, utc_time, xcn, xon
+from pfi.standards.xds.checks import code_findings, is_event
+from pfi.standards.xds.datatypes import MAX_SLOT, cx, escaped, fitted, specialty_text, utc_text, utc_time, xcn, xon
 from pfi.standards.xds.metadata import AuthorEntry, DocumentEntry, SubmissionSet
 
 MAX_TITLE: Final = 128
 
 _RULE: Final = "DMP digest §3.1"
 _IMAGING_CLASS: Final = "31"
-# Translations of a serviceEvent code that are events of their own: imaging modality (DCM) and region (SNOMED CT).
-_EVENT_SYSTEMS: Final = frozenset({"1.2.840.10008.2.16.4", "2.16.840.1.113883.6.96"})
+_OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 _SEX: Final = {"UN": "U"}
 
 _ORDER: Final = "urn:ihe:iti:xds:2013:order"
@@ -45,7 +46,8 @@ def document_entry(
     document: Document, *, entry_id: str, patient_id: str, orders: Orders, uri: str = "", action: str = ""
 ) -> DocumentEntry:
     """Metadata of a document as received. `entry.findings` holds `XDS_<METADATA>_MISSING` for required metadata that
-    the document does not give, and warnings (`XDS_OFFSET_MISSING`, `XDS_TITLE_TRUNCATED`...)."""
+    the document does not give, what the official tables do not know (`pfi.standards.xds.checks`), and warnings
+    (`XDS_OFFSET_MISSING`, `XDS_TITLE_TRUNCATED`...)."""
     header = document.header
     findings: list[Finding] = []
     event = header.principal_event
@@ -86,8 +88,14 @@ def document_entry(
         uri=uri,
         action=action,
     )
+    findings += header_findings(header)
     findings += _missing(entry)
     return replace(entry, findings=tuple(findings)) if findings else entry
+
+
+def header_findings(header: CdaHeader) -> tuple[Finding, ...]:
+    """What the official tables do not know in a document: never silent, whatever the channel."""
+    return tuple(code_findings(header, _practice_setting(header)))
 
 
 def submission_set(
@@ -125,11 +133,11 @@ def author_entry(author: Author) -> AuthorEntry | None:
         return None
     specialties: tuple[str, ...] = ()
     if author.specialty is not None and author.specialty[0]:
-        specialties = ("^".join(escaped(part) for part in author.specialty),)
+        specialties = (specialty_text(*author.specialty),)
     return AuthorEntry(
         person=person,
         institutions=(institution,) if institution else (),
-        roles=(escaped(author.role),) if author.role else (),
+        roles=(fitted(author.role, MAX_SLOT),) if author.role else (),
         specialties=specialties,
     )
 
@@ -173,7 +181,7 @@ def _event_codes(header: CdaHeader) -> tuple[CodedValue, ...]:
     found: dict[tuple[str, str], CodedValue] = {}
     for event in header.service_events:
         for position, code in enumerate(event.codes):
-            if code.code and (position == 0 or code.system in _EVENT_SYSTEMS):
+            if code.code and ((position == 0 and event.coded) or is_event(code)):
                 found.setdefault((code.code, code.system), CodedValue(code.code, code.label or code.code, code.system))
     return tuple(found.values())
 
@@ -212,7 +220,7 @@ def _source_patient_info(patient: Patient) -> tuple[str, ...]:
 
 
 def _pid5(family: str, given: str, kind: str) -> str:
-    return f"PID-5|{escaped(family)[:120]}^{escaped(given)[:120]}^^^^^{kind}"
+    return f"PID-5|{fitted(family, 120)}^{fitted(given, 120)}^^^^^{kind}"
 
 
 def _reference_ids(header: CdaHeader, class_code: CodedValue | None) -> tuple[str, ...]:
@@ -224,7 +232,7 @@ def _reference_ids(header: CdaHeader, class_code: CodedValue | None) -> tuple[st
             _reference(identifier, _STUDY)
             for event in header.service_events
             for identifier in event.ids
-            if not identifier.extension
+            if not identifier.extension and _OID.fullmatch(identifier.root)
         ]
     return tuple(dict.fromkeys(references))
 

@@ -10,12 +10,16 @@ ALTER TABLE patients ADD COLUMN version bigint NOT NULL DEFAULT 0;
 ALTER TABLE patients ADD COLUMN told boolean NOT NULL DEFAULT true;
 ALTER TABLE patients ADD COLUMN anchor boolean NOT NULL DEFAULT false;
 ALTER TABLE patients ADD COLUMN baseline json;
-UPDATE patients SET baseline = state;
+UPDATE patients SET baseline = json_build_array(state);
+-- What was told of an INS without a local identifier is the anchor's.
+UPDATE patients SET anchor = true
+ WHERE NOT EXISTS (SELECT FROM json_array_elements(state #> '{identity,identifiers}') AS identifier
+                    WHERE identifier ->> 'type_code' = 'PI');
 COMMENT ON COLUMN patients.version IS 'grows with every change: a decision made with an older one is made again';
 COMMENT ON COLUMN patients.told IS 'false: only documents have named this patient so far';
 COMMENT ON COLUMN patients.anchor IS 'true: the record of an INS, without a local identifier';
 COMMENT ON COLUMN patients.state IS 'the fold of baseline and statements';
-COMMENT ON COLUMN patients.baseline IS 'what was known before statements were kept one by one';
+COMMENT ON COLUMN patients.baseline IS 'what was known before statements were kept one by one: of the record, then of those it absorbed';
 
 -- The same INS may belong to several records: one for each legal entity.
 ALTER TABLE patient_keys DROP CONSTRAINT patient_keys_pkey;

@@ -45,8 +45,8 @@ UPDATE business_acks SET state = 'queued', owner = NULL, next_try = $3
  WHERE id = ANY ($1::uuid[]) AND state = 'in_flight' AND owner = $2
 RETURNING id, sender, attempts
 
--- name: already_sent
-SELECT EXISTS (SELECT FROM business_acks WHERE message_id = $1 AND event = $2)
+-- name: told
+SELECT DISTINCT lower(mailbox) AS mailbox FROM business_acks WHERE message_id = $1 AND event = $2
 
 -- name: reopen
 UPDATE business_acks SET state = 'queued', next_try = $2, finished_at = NULL, sender = $3

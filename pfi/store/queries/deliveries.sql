@@ -1,14 +1,13 @@
 -- name: claim
 -- $1 delivery, $2 worker, $3 now. No row when somebody else has it, when it is finished, or when something was told of
--- the patient since it was decided (what may have left is resolved all the same).
+-- the patient since it was decided. What may have left is looked for even when it may no longer leave (recheck).
 WITH claimed AS (
     UPDATE deliveries
        SET claimed_as = state, state = 'in_flight', owner = $2, fence = fence + 1, claimed_at = $3
      WHERE id = $1
-       AND (state = 'unknown'
-            OR state = 'queued' AND NOT recheck AND (not_before IS NULL OR not_before <= $3)
-               AND NOT EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
-                                WHERE link.message_id = deliveries.message_id AND link.version <> patients.version))
+       AND (state = 'unknown' OR state = 'queued' AND NOT recheck AND (not_before IS NULL OR not_before <= $3))
+       AND NOT EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
+                        WHERE link.message_id = deliveries.message_id AND link.version <> patients.version)
     RETURNING *
 )
 SELECT claimed.*, messages.received_at, messages.listener, messages.sender, bodies.content AS body
@@ -17,16 +16,18 @@ SELECT claimed.*, messages.received_at, messages.listener, messages.sender, bodi
   LEFT JOIN bodies ON bodies.received_on = messages.received_on AND bodies.message_id = messages.id
 
 -- name: undecided
--- The message of a queued delivery that must be decided again before it is tried.
+-- The message of a delivery that must be decided again before it is tried.
 SELECT message_id FROM deliveries
- WHERE id = $1 AND state = 'queued'
-   AND (recheck OR EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
+ WHERE id = $1 AND state IN ('queued', 'unknown')
+   AND (recheck AND state = 'queued'
+        OR EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
                             WHERE link.message_id = deliveries.message_id AND link.version <> patients.version))
 
 -- name: unsure
--- Whether something was told of a message's patient since its decisions.
-SELECT EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
-                WHERE link.message_id = $1 AND link.version <> patients.version)
+-- Whether something was told of the patient since a delivery ($1) was decided, or it was decided otherwise.
+SELECT recheck OR EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
+                           WHERE link.message_id = deliveries.message_id AND link.version <> patients.version)
+  FROM deliveries WHERE id = $1
 
 -- name: read
 SELECT deliveries.*, messages.received_at, messages.listener, messages.sender, bodies.content AS body
@@ -148,10 +149,12 @@ UNION ALL
 
 -- name: let_go
 -- A held delivery goes back to its place in its lineage, as decided now: $1 delivery, $2 now, $3 destination,
--- $4 qualified, $5 recipients, $6 priority, $7 mailbox, $8 not before, $9 an operator released it.
+-- $4 qualified, $5 recipients, $6 priority, $7 mailbox, $8 not before, $9 an operator released it. A mail that was tried
+-- before keeps its addressees.
 UPDATE deliveries
    SET destination = $3, next_try = greatest($2::timestamptz, $8::timestamptz), hold_until = NULL, code = '', text = '', until = '',
-       qualified = $4, recipients = $5, addressees = $5, priority = $6, mailbox = $7, not_before = $8,
+       qualified = $4, recipients = $5, addressees = CASE WHEN attempts = 0 THEN $5 ELSE addressees END,
+       priority = $6, mailbox = $7, not_before = $8,
        released = released OR $9, recheck = false,
        state = CASE WHEN EXISTS (SELECT FROM deliveries AS earlier
                                   WHERE earlier.lineage = deliveries.lineage AND earlier.channel = deliveries.channel
@@ -174,11 +177,10 @@ RETURNING id
 -- Still to be sent, as decided now: who is served and under which identity may have changed.
 UPDATE deliveries SET qualified = $2, recipients = $3, addressees = CASE WHEN attempts = 0 THEN $3 ELSE addressees END,
        recheck = false
- WHERE id = $1 AND state IN ('waiting', 'queued')
-RETURNING id, destination, attempts, priority, state, next_try
+ WHERE id = $1 AND state IN ('waiting', 'queued', 'unknown')
 
 -- name: recheck
-UPDATE deliveries SET recheck = true WHERE id = $1 AND state IN ('in_flight', 'unknown') RETURNING id
+UPDATE deliveries SET recheck = true WHERE id = $1 AND state IN ('in_flight', 'unknown')
 
 -- name: close
 -- Ends what no process works on: $1 delivery, $2 state, $3 now, $4 the states it may leave.
@@ -209,8 +211,11 @@ RETURNING id, destination, attempts, priority
 
 -- name: of_message
 -- Locked until the end of the transaction.
-SELECT id, channel, state, lineage, code, until, released, attempts, uncertain
+SELECT id, channel, state, lineage, code, until, released, attempts, uncertain, qualified, addressees, recipients
   FROM deliveries WHERE message_id = $1 ORDER BY seq FOR UPDATE
+
+-- name: lineage
+SELECT lineage FROM deliveries WHERE id = $1
 
 -- name: lineages_of_message
 SELECT DISTINCT lineage FROM deliveries WHERE message_id = $1
@@ -223,7 +228,10 @@ SELECT DISTINCT ON (channel) channel, ids->>'message_id' AS message_id
  ORDER BY channel, seq DESC
 
 -- name: served_recipients
-SELECT address FROM recipient_results WHERE delivery_id = $1 AND outcome = 'delivered'
+-- Mailboxes that got the mail of a message ($1) on a channel ($2), whichever of its deliveries carried it.
+SELECT result.address
+  FROM deliveries JOIN recipient_results AS result ON result.delivery_id = deliveries.id
+ WHERE deliveries.message_id = $1 AND deliveries.channel = $2 AND result.outcome = 'delivered'
 
 -- name: dsn
 -- Mailboxes of a mail that await a notification: $1 envelope, $2 address in lower case.

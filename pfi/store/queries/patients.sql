@@ -51,6 +51,27 @@ SELECT DISTINCT link.message_id, $2::uuid, -1
  WHERE patient_keys.key = ANY ($1::bytea[]) AND patients.id <> $2
 ON CONFLICT DO NOTHING
 
+-- name: inherit_statements
+-- What was said of an INS ($1: keys) without a local identifier is said of the record ($2) that has it from now on.
+INSERT INTO patient_statements (patient, digest, told_at, message_id, content)
+SELECT DISTINCT ON (said.digest) $2::uuid, said.digest, said.told_at, said.message_id, said.content
+  FROM patient_keys JOIN patients ON patients.id = patient_keys.patient AND patients.anchor
+  JOIN patient_statements AS said ON said.patient = patients.id
+ WHERE patient_keys.key = ANY ($1::bytea[])
+ON CONFLICT DO NOTHING
+RETURNING digest
+
+-- name: inherit_baseline
+UPDATE patients SET baseline = (coalesce(patients.baseline::jsonb, '[]') || before.known)::json
+  FROM (SELECT jsonb_agg(known.value) AS known
+          FROM patient_keys JOIN patients AS anchors ON anchors.id = patient_keys.patient AND anchors.anchor
+          CROSS JOIN LATERAL jsonb_array_elements(anchors.baseline::jsonb) AS known (value)
+         WHERE patient_keys.key = ANY ($1::bytea[])) AS before
+ WHERE patients.id = $2 AND before.known IS NOT NULL
+
+-- name: renew
+UPDATE patients SET version = nextval('patient_versions') WHERE id = ANY ($1::uuid[])
+
 -- name: say
 -- One statement about a record; no row when it was said before.
 INSERT INTO patient_statements (patient, digest, told_at, message_id, content) VALUES ($1, $2, $3, $4, $5)
@@ -78,8 +99,8 @@ SELECT message_id, $2::uuid, -1 FROM message_patients WHERE patient = $1
 ON CONFLICT (patient, message_id) DO UPDATE SET version = -1
 
 -- name: absorb_baseline
-UPDATE patients SET baseline = coalesce(patients.baseline, other.baseline)
-  FROM patients AS other WHERE patients.id = $2 AND other.id = $1
+UPDATE patients SET baseline = (coalesce(patients.baseline::jsonb, '[]') || other.baseline::jsonb)::json
+  FROM patients AS other WHERE patients.id = $2 AND other.id = $1 AND other.baseline IS NOT NULL
 
 -- name: forget
 DELETE FROM patients WHERE id = $1
@@ -90,29 +111,35 @@ UPDATE patients SET state = $2, updated_at = $3, version = nextval('patient_vers
 -- name: stale
 -- Messages of a record ($1) that something may change for, decided with an older version: those with open deliveries, and
 -- those received since $2 with a refusal that an event may cure.
+WITH link AS MATERIALIZED (
+    SELECT link.message_id
+      FROM message_patients AS link JOIN patients ON patients.id = link.patient
+     WHERE link.patient = $1 AND link.version <> patients.version
+)
 SELECT link.message_id
-  FROM message_patients AS link
-  JOIN patients ON patients.id = link.patient
-  JOIN messages ON messages.id = link.message_id
- WHERE link.patient = $1 AND link.version <> patients.version
-   AND (EXISTS (SELECT FROM deliveries
-                 WHERE deliveries.message_id = link.message_id
-                   AND deliveries.state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held'))
-        OR messages.received_at > $2 AND EXISTS (
-               SELECT FROM decisions
+  FROM link JOIN deliveries ON deliveries.message_id = link.message_id
+ WHERE deliveries.state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held')
+ UNION
+SELECT link.message_id
+  FROM link JOIN messages ON messages.id = link.message_id AND messages.received_at > $2
+ WHERE EXISTS (SELECT FROM decisions
                 WHERE decisions.message_id = link.message_id AND decisions.until <> ''
                   AND decisions.action IN ('deny', 'void')
                   AND decisions.run = (SELECT max(run) FROM decisions AS last
-                                        WHERE last.message_id = link.message_id)))
- ORDER BY link.message_id
+                                        WHERE last.message_id = link.message_id))
+ ORDER BY message_id
 
 -- name: unsettled
--- Records changed between $1 and $2 with such messages: belt and braces for lost jobs.
+-- Records changed between $1 and $2 with such messages: belt and braces for lost jobs. Begins with what is open, each
+-- part by its own index: what is finished is never looked at.
+WITH open AS (
+    SELECT message_id FROM deliveries WHERE state IN ('waiting', 'queued', 'in_flight', 'unknown')
+     UNION ALL
+    SELECT message_id FROM deliveries WHERE state = 'held'
+)
 SELECT DISTINCT link.patient
-  FROM message_patients AS link
+  FROM open
+  JOIN message_patients AS link ON link.message_id = open.message_id
   JOIN patients ON patients.id = link.patient AND patients.updated_at BETWEEN $1 AND $2
  WHERE link.version <> patients.version
-   AND EXISTS (SELECT FROM deliveries
-                WHERE deliveries.message_id = link.message_id
-                  AND deliveries.state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held'))
  LIMIT 100

@@ -50,6 +50,7 @@ class FakeConnector:
     def __init__(self, settings: Any = None, surroundings: Surroundings | None = None) -> None:
         self.sent: list[Delivery] = []
         self.resolved: list[Delivery] = []
+        self.looked: list[Delivery] = []
         self.answers: list[Outcome | Answering | Exception] = []
         self.resolutions: list[Outcome | Answering | Exception] = []
         self.gate: asyncio.Event | None = None
@@ -71,6 +72,10 @@ class FakeConnector:
 
     async def resolve(self, delivery: Delivery) -> Outcome:
         self.resolved.append(delivery)
+        return await self._answer(self.resolutions, delivery)
+
+    async def look(self, delivery: Delivery) -> Outcome:
+        self.looked.append(delivery)
         return await self._answer(self.resolutions, delivery)
 
     async def _answer(self, answers: list[Outcome | Answering | Exception], delivery: Delivery) -> Outcome:

@@ -246,7 +246,8 @@ async def test_a_report_refused_by_its_sender_is_an_event_not_a_loop(store_url: 
         await home.accept(letter(flags=ONLY_DMP))
         await eventually(lambda: _ack_is(home, "refused"))
         assert len(home.reply.received) == 1
-        assert [row["kind"] for row in await home.fetch("SELECT kind FROM events WHERE message_id = 1")] == ["ack_refused"]
+        events = await home.fetch("SELECT kind FROM events WHERE message_id = 1")
+        assert [row["kind"] for row in events] == ["ack_refused"]
 
 
 async def _ack_is(home: House, state: str) -> bool:

@@ -1,8 +1,8 @@
 """Random histories of patients and documents, against a plain model of what may leave.
 
 No send while opposed, unqualified, withdrawn or merged away; each document leaves exactly once, or is stopped, or
-expires. The model below knows nothing of the engine: it reads the rules of the obligations digest (E01, E02, E05) and of
-the INS digest (§3.2, §3.4) on lists of statements.
+expires. The model below knows nothing of the engine: it reads the rules of the obligations digest (E01, E02, E05) and
+of the INS digest (§3.2, §3.4) on lists of statements.
 """
 
 import asyncio

@@ -43,7 +43,8 @@ async def test_a_delay_is_recorded_and_nothing_is_told(store_url: str) -> None:
         envelope = await _accepted_by_the_operator(home)
         assert await home.engine.notifications.dsn_received(envelope, DOCTOR, DsnAction.DELAYED, "450")
         assert await home.fetch("SELECT FROM business_acks") == []
-        assert [row["kind"] for row in await home.fetch("SELECT kind FROM events WHERE message_id = 1")] == ["dsn_delayed"]
+        events = await home.fetch("SELECT kind FROM events WHERE message_id = 1")
+        assert [row["kind"] for row in events] == ["dsn_delayed"]
 
 
 async def test_a_notification_of_no_mail_of_ours_is_not_taken(store_url: str) -> None:

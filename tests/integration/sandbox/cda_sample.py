@@ -19,7 +19,7 @@ _TEMPLATE = """<?xml version="1.0" encoding="UTF-8"?>
  <effectiveTime value="20260105101500+0100"/>
  <confidentialityCode code="{confidentiality}" codeSystem="2.16.840.1.113883.5.25"/>
  <languageCode code="fr-FR"/>
- <setId root="1.2.250.1.999.1.2.1"/><versionNumber value="1"/>
+ <setId root="{set_id}"/><versionNumber value="{version}"/>
  <recordTarget><patientRole>
   <id root="{oid}" extension="{matricule}"/><id root="1.2.250.1.999.9" extension="IPP42"/>
   <patient><name><family qualifier="BR">PAT-TROIS</family><given>DOMINIQUE MARIE</given>
@@ -59,9 +59,12 @@ def write_cda(
     matricule: str = MATRICULE,
     oid: str = INS_OID,
     replaces: str = "",
+    set_id: str = "",
+    version: int = 0,
     body: bytes = b"%PDF-1.4 lettre",
 ) -> bytes:
-    """The bytes of a discharge letter; `replaces` is the root of the document that it replaces."""
+    """The bytes of a discharge letter; `replaces` is the root of the document that it replaces: it is then version 2 of
+    the same set, unless said otherwise."""
     related = (
         f'<relatedDocument typeCode="RPLC"><parentDocument><id root="{replaces}"/></parentDocument></relatedDocument>'
         if replaces
@@ -75,5 +78,7 @@ def write_cda(
         matricule=matricule,
         oid=oid,
         related=related,
+        set_id=set_id or f"{replaces or identity}.1",
+        version=version or (2 if replaces else 1),
         body=base64.b64encode(body).decode(),
     ).encode()

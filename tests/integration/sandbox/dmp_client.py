@@ -13,6 +13,7 @@ from tests.integration.sandbox.dmp_request import (
     Feed,
     Signer,
     existence_request,
+    retrieval_request,
     same,
     write_envelope,
 )
@@ -78,6 +79,10 @@ class DmpClient:
     async def ask_registry(self, body: str, action: str, assertion: Assertion | None = None) -> Reply:
         envelope = write_envelope(body, action, (assertion or Assertion()).write(self.signer))
         return await self.post("registry", {"Content-Type": "application/soap+xml; charset=UTF-8"}, envelope)
+
+    async def retrieve(self, body: str, assertion: Assertion) -> Reply:
+        headers, content = retrieval_request(body, assertion, self.signer)
+        return await self.post("repository", headers, content)
 
     async def post(self, service: str, headers: dict[str, str], body: bytes) -> Reply:
         response = await self.http.post(f"{self.sandbox.dmp.url}/{service}", content=body, headers=headers)

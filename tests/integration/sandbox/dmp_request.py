@@ -469,5 +469,30 @@ def existence_request(assertion: Assertion, signer: Signer, *, edit: Edit = same
     return {"Content-Type": f'application/soap+xml; charset=UTF-8; action="{action}"'}, envelope
 
 
+def retrieval_request(body: str, assertion: Assertion, signer: Signer) -> tuple[dict[str, str], bytes]:
+    """TD3.2: a package without documents."""
+    action = "urn:ihe:iti:2007:RetrieveDocumentSet"
+    envelope = write_envelope(body, action, assertion.write(signer))
+    headers, packed = _package(
+        [("<root@test>", 'application/xop+xml; charset=UTF-8; type="application/soap+xml"', envelope)]
+    )
+    return {"Content-Type": headers["Content-Type"].replace(FEED, action)}, packed
+
+
+def professional(mode: str = "INDIRECTE_RENFORCEE", **changes: object) -> Assertion:
+    """The VIHF of a doctor: in AIR, the establishment declares how the user was authenticated."""
+    end = "</saml:AuthnContextClassRef>"
+    declared = f"{end}<saml:AuthnContextDecl>CONF_EXI_PGSSIS</saml:AuthnContextDecl>"
+    roles = "".join(
+        f'<saml:AttributeValue><Role xmlns="urn:hl7-org:v3" xsi:type="CE" code="{code}" codeSystem="{system}"/>'
+        "</saml:AttributeValue>"
+        for code, system in (("10", "1.2.250.1.71.1.2.7"), ("SM26", "1.2.250.1.71.4.2.5"))
+    )
+    inner = roles.removeprefix("<saml:AttributeValue>").removesuffix("</saml:AttributeValue>")
+    attributes = {"Authentification_Mode": mode, "urn:oasis:names:tc:xacml:2.0:subject:role": inner}
+    edit: Edit = (lambda text: text.replace(end, declared)) if mode == "INDIRECTE_RENFORCEE" else same
+    return replace(Assertion(attributes=attributes, edit=edit), **changes)  # type: ignore[arg-type] # fields of Assertion
+
+
 def client_files(files: CertificateFiles) -> tuple[Path, Path]:
     return files.certificate, files.key

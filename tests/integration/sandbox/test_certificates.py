@@ -57,10 +57,14 @@ def test_a_flawed_certificate_has_its_flaw_and_no_other(flaw: Flaw, directory: P
     files = made.flawed(flaw, Usage.SIGN)
     assert made.flawed(flaw, Usage.SIGN) == files
     certificate = load(files)
-    assert (certificate.not_valid_after_utc < datetime.now(UTC)) is (flaw is Flaw.EXPIRED)
+    now = datetime.now(UTC)
+    assert (certificate.not_valid_after_utc < now) is (flaw is Flaw.EXPIRED)
+    assert (certificate.not_valid_before_utc > now) is (flaw is Flaw.NOT_YET_VALID)
+    assert made.is_revoked(certificate) is (flaw is Flaw.REVOKED)
+    assert allows(certificate, Usage.SIGN) is (flaw not in (Flaw.WRONG_USAGE, Flaw.SELF_SIGNED))
     assert (entity_of(certificate) == LEGAL_ENTITY) is (flaw is not Flaw.OTHER_ENTITY)
     issued_here = certificate.issuer == made.authority_certificate().subject
-    assert issued_here is (flaw in (Flaw.EXPIRED, Flaw.OTHER_ENTITY))
+    assert issued_here is (flaw not in (Flaw.SELF_SIGNED, Flaw.OTHER_AUTHORITY))
 
 
 def test_names_are_read_with_the_spaces_and_short_names_of_other_software() -> None:

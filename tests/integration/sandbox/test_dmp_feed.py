@@ -339,7 +339,6 @@ WRONG_PACKAGES: dict[str, Packaging] = {
         b,
     ),
     "another start-info": lambda h, b: ({"Content-Type": h["Content-Type"].replace("soap+xml", "xml")}, b),
-    "another action": lambda h, b: ({"Content-Type": h["Content-Type"].replace("Set-b", "Set-c")}, b),
     "no boundary": lambda h, b: ({"Content-Type": h["Content-Type"].partition("; boundary")[0]}, b),
     "another boundary": lambda h, b: (h, b.replace(b"test-boundary", b"autre-boundary")),
     "no start": lambda h, b: ({"Content-Type": h["Content-Type"].replace('start="<root@test>"; ', "")}, b),
@@ -357,6 +356,12 @@ WRONG_PACKAGES: dict[str, Packaging] = {
     ),
     "root in Latin-1": lambda h, b: (h, b.replace(b"charset=UTF-8", b"charset=ISO-8859-1")),
 }
+
+
+async def test_the_content_type_and_the_header_name_the_same_action(dmp: DmpClient, signer: Signer) -> None:
+    headers, body = Feed().write(signer)
+    other = {"Content-Type": headers["Content-Type"].replace("Set-b", "Set-c")}
+    assert (await dmp.post("repository", other, body)).fault == "ActionMismatch"
 
 
 @pytest.mark.parametrize("name", WRONG_PACKAGES)

@@ -58,9 +58,12 @@ async def test_a_document_is_found_only_by_its_structure_and_for_its_patient(
 @pytest.mark.parametrize(
     ("edit", "code"),
     [
-        (swap(GET_DOCUMENTS, "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"), "XDSUnknownStoredQuery"),
+        (swap(GET_DOCUMENTS, "urn:uuid:f26abbcb-ac74-4422-8a30-edb644bbc1a9"), "XDSUnknownStoredQuery"),
+        (swap(GET_DOCUMENTS, "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"), "XDSRegistryError"),
         (swap("ObjectRef", "LeafClass"), "XDSRegistryError"),
-        (swap("$XDSDocumentEntryUniqueId", "$XDSDocumentEntryEntryUUID"), "XDSStoredQueryMissingParam"),
+        (swap("ObjectRef", "RegistryObject"), "XDSRegistryError"),
+        (swap("$XDSDocumentEntryUniqueId", "$XDSFolderUniqueId"), "XDSRegistryError"),
+        (drop(r"<rim:Slot name=.*?</rim:Slot>"), "XDSStoredQueryMissingParam"),
         (swap(f"('{CDA_ID}')", CDA_ID), "XDSStoredQueryParamNumber"),
         (lambda t: t.replace("AdhocQueryRequest", "AdhocQuery"), "XDSRegistryError"),
     ],

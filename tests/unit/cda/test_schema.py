@@ -107,3 +107,15 @@ def test_the_official_schema_sees_a_missing_custodian() -> None:
 def test_the_official_schema_reads_our_own_documents() -> None:
     codes = {finding.code for finding in CdaSchema(PACK).validate(document())}
     assert codes <= {"CDA_SCHEMA"}
+
+
+@needs_pack
+@needs_documents
+def test_a_deviation_in_another_namespace_names_its_element() -> None:
+    sample = next(path for path in DOCUMENTS if path.stem.startswith("BIO-CR-BIO_2024.01_Glyc")).read_bytes()
+    root = parse_cda(sample)
+    prefixed = [element for element in root.iter("{*}statusCode") if element.prefix]
+    assert prefixed
+    prefixed[0].set("inattendu", "1")
+    (finding,) = CdaSchema(PACK).validate(b"", root)
+    assert finding.where.startswith("statusCode")

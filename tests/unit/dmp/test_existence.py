@@ -12,6 +12,7 @@ from connectors.dmp.existence import (
     ExistenceCache,
     existence_request,
     read_existence,
+    told_as_blocked,
 )
 from connectors.dmp.transport import Reply
 from pfi.model.delivery import Outcome, OutcomeKind
@@ -91,6 +92,39 @@ def test_any_other_dmp_may_not(content: bytes, existence: Existence, code: str) 
     assert (refusal.kind, refusal.code) == (OutcomeKind.REFUSED, code)
 
 
+def attention(keyword: str, value: str) -> str:
+    inside = f'<keyWordText code="{keyword}"/><value code="{value}"/>'
+    return f'<attentionLine xmlns="urn:hl7-org:v3">{inside}</attentionLine>'
+
+
+def test_a_blocked_caller_is_told_so_for_good() -> None:
+    found = read(answer("AA", "DMPFound", person() + attention("AUTORISATION", "INTERDITE")))
+    assert isinstance(found, ExistenceAnswer)
+    refusal = found.refusal()
+    assert refusal is not None
+    assert (refusal.kind, refusal.code) == (OutcomeKind.REFUSED, "DMP_BLOCKED")
+    without_traits = read(answer("AA", "DMPFound", attention("AUTORISATION", "INTERDITE")))
+    assert isinstance(without_traits, ExistenceAnswer)
+    assert without_traits.existence is Existence.BLOCKED
+
+
+@pytest.mark.parametrize(
+    "line", [("AUTORISATION", "VALIDE"), ("AUTORISATION", "INEXISTANTE"), ("STATUT_MT", "INTERDITE")]
+)
+def test_any_other_authorisation_does_not_prevent_feeding(line: tuple[str, str]) -> None:
+    found = read(answer("AA", "DMPFound", person() + attention(*line)))
+    assert isinstance(found, ExistenceAnswer)
+    assert found.existence is Existence.ACTIVE
+
+
+def test_the_codes_of_a_blocking_are_those_of_the_settings() -> None:
+    outcome = Outcome(OutcomeKind.REFUSED, "CodeDeLAnnexe", "...", evidence={"submission_set": "1.2"})
+    assert told_as_blocked(outcome, ()) == outcome
+    told = told_as_blocked(outcome, ("CodeDeLAnnexe",))
+    assert (told.kind, told.code) == (OutcomeKind.REFUSED, "DMP_BLOCKED")
+    assert told.evidence == {"submission_set": "1.2", "dmp_code": "CodeDeLAnnexe"}
+
+
 def test_a_birth_date_known_by_year_only_is_not_a_mismatch() -> None:
     found = read(answer("AA", "DMPFound", person(birth="1979")))
     assert isinstance(found, ExistenceAnswer)
@@ -139,7 +173,8 @@ def test_the_cache_is_bounded_and_can_forget() -> None:
     assert cache.get(Ins("2", INS_OID), NOW) is None
 
 
-def test_an_identity_alert_is_never_remembered() -> None:
+@pytest.mark.parametrize("existence", [Existence.OTHER_PERSON, Existence.BLOCKED])
+def test_what_depends_on_the_message_is_never_remembered(existence: Existence) -> None:
     cache = ExistenceCache(60, 2)
-    cache.put(INS, ExistenceAnswer(Existence.OTHER_PERSON, ""), NOW)
+    cache.put(INS, ExistenceAnswer(existence, ""), NOW)
     assert cache.get(INS, NOW) is None

@@ -259,3 +259,45 @@ def test_a_withdrawal_retires_the_ins_that_was_known_before() -> None:
     known = fold([told(0, patient=who("VALI", ins=INS, other_ins=(NIA,)))])
     assert set(after(told(5, withdraws_ins=True), baseline=known).retired_ins) == {INS, NIA}
     assert after(told(-5, withdraws_ins=True), baseline=known).retired_ins == ()
+
+
+@pytest.mark.parametrize(("first", "second"), [(INS, OTHER_INS), (OTHER_INS, INS)])
+def test_what_was_known_before_is_one_more_statement_even_of_the_same_moment(first: Ins, second: Ins) -> None:
+    events = [told(0, patient=qualified(first)), told(0, patient=qualified(second))]
+    assert after(events[1], baseline=fold(events[:1])).identity.ins == after(*events).identity.ins
+
+
+def test_a_number_while_waiting_that_a_merge_names_as_obsolete_goes_alone() -> None:
+    stated = told(0, patient=who("VALI", ins=INS, other_ins=(NIA,)))
+    state = after(stated, merge(5, who(), OTHER_IPP, prior_ins=(NIA,)))
+    assert (state.identity.ins, state.identity.other_ins, state.retired_ins) == (INS, (), (NIA,))
+
+
+def test_retired_ins_are_kept_in_the_order_in_which_they_were_retired() -> None:
+    merged_away = told(1, patient=qualified(OTHER_INS, OTHER_IPP))
+    state = after(merged_away, told(2, patient=qualified()), merge(5, who(), OTHER_IPP), withdrawal(9, INS))
+    assert state.retired_ins == (OTHER_INS, INS)
+
+
+def test_a_number_while_waiting_unlike_the_nir_is_stated_with_it() -> None:
+    other_nia = replace(OTHER_INS, oid=NIA_OID)
+    state = after(told(0, patient=who("VALI", ins=INS, other_ins=(other_nia,))))
+    assert (state.identity.ins, state.identity.other_ins) == (INS, (other_nia,))
+
+
+def test_an_older_merge_does_not_retire_what_was_known_since() -> None:
+    known = fold([told(0, patient=who("VALI", ins=INS, other_ins=(NIA,)))])
+    state = after(merge(-5, who(), OTHER_IPP, prior_ins=(INS, NIA)), baseline=known)
+    assert (state.identity.ins, state.identity.other_ins, state.retired_ins) == (INS, (NIA,), ())
+
+
+def test_what_was_retired_under_an_identity_merged_away_since_stays_retired() -> None:
+    changed = told(1, "A47", qualified(INS, OTHER_IPP), prior_ins=(OTHER_INS,))
+    state = after(told(0, patient=qualified()), changed, merge(5, qualified(), OTHER_IPP))
+    assert (state.identity.ins, state.retired_ins) == (INS, (OTHER_INS,))
+
+
+def test_a_withdrawal_retires_what_was_told_at_the_same_moment() -> None:
+    stated = told(5, patient=qualified())
+    assert after(stated, withdrawal(5)).retired_ins == (INS,)
+    assert after(withdrawal(5), baseline=fold([stated])).retired_ins == (INS,)

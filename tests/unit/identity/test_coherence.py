@@ -76,14 +76,21 @@ def test_nir_and_nia_on_both_sides_agree_whatever_their_order() -> None:
 
 def test_a_wrong_ins_in_the_document_alone_is_told_too() -> None:
     wrong = Ins("279035121518988", TEST_OID)
-    codes = [each.code for each in compare(patient(ins=None), patient(ins=wrong), NOT_QUALIFIED, TEST)]
-    assert codes == ["INS_IN_CDA_NOT_QUALIFIED", "INS_KEY_WRONG"]
+    found = compare(patient(ins=None), patient(ins=wrong), NOT_QUALIFIED, TEST)
+    assert [each.code for each in found] == ["INS_IN_CDA_NOT_QUALIFIED", "INS_KEY_WRONG"]
+    assert {each.where for each in found} == {"recordTarget/patientRole/id"}
+
+
+def test_a_wrong_ins_on_both_sides_is_told_with_the_message_only() -> None:
+    wrong = patient(ins=Ins("279035121518988", TEST_OID))
+    assert compare(wrong, wrong, QUALIFIED, TEST) == ()
 
 
 @pytest.mark.parametrize("trait", ["birth_name", "first_given_name", "given_names", "birth_date", "sex", "birth_place"])
 def test_an_ins_in_the_document_without_all_its_traits_only_closes_dmp_and_citizen(trait: str) -> None:
     finding = one(compare(patient(), patient(traits=replace(TRAITS, **{trait: ""})), QUALIFIED, TEST))
-    assert (finding.code, finding.severity, finding.err5) == ("INS_INCOMPLETE", Severity.WARNING, "905")
+    assert (finding.code, finding.severity) == ("INS_INCOMPLETE", Severity.WARNING)
+    assert (finding.where, finding.err3, finding.err5) == ("recordTarget/patientRole/patient", "207", "905")
 
 
 # E2, E3, E5, E6: strict, for test identities as for real ones.
@@ -112,6 +119,12 @@ def test_a_strict_trait_that_differs_refuses_without_any_ins_too() -> None:
     assert refuses(compare(pid, patient(ins=None), NOT_QUALIFIED, TEST))
 
 
+def test_only_a_test_ins_excuses_another_birth_place() -> None:
+    pid = patient(ins=None, traits=replace(TRAITS, birth_place="63220"))
+    assert refuses(compare(pid, patient(ins=None), NOT_QUALIFIED, TEST))
+    assert not refuses(compare(pid, patient(), NOT_QUALIFIED, TEST))
+
+
 # E4 and E7: value in the PID, INS, profile, severity expected.
 SOFT_ROWS = [
     ("given_names", "DOMINIQUE", REAL, PRODUCTION, Severity.WARNING),
@@ -129,7 +142,8 @@ def test_given_names_and_birth_place_follow_the_published_messages(
 ) -> None:
     pid = patient(ins=ins, traits=replace(TRAITS, **{trait: value}))
     finding = one(compare(pid, patient(ins=ins), QUALIFIED, profile))
-    assert finding.code in ("GIVEN_NAMES_MISMATCH", "BIRTH_PLACE_MISMATCH")
+    where = {"given_names": "PID^1^5", "birth_place": "PID^1^11"}[trait]
+    assert (finding.code, finding.where) == (f"{trait.upper()}_MISMATCH", where)
     assert finding.severity is severity
 
 
@@ -141,6 +155,8 @@ def test_a_trait_that_the_message_does_not_give_is_not_a_contradiction(trait: st
 def test_a_shorter_birth_date_is_incomplete_and_only_another_one_contradicts() -> None:
     assert compare(patient(traits=replace(TRAITS, birth_date="1979")), patient(), QUALIFIED, TEST) == ()
     assert refuses(compare(patient(traits=replace(TRAITS, birth_date="1980")), patient(), QUALIFIED, TEST))
+    shorter = patient(ins=None, traits=replace(TRAITS, birth_date="1979"))
+    assert compare(patient(ins=None), shorter, NOT_QUALIFIED, TEST) == ()
 
 
 def test_the_two_ways_to_write_an_unknown_sex_agree() -> None:
@@ -150,6 +166,8 @@ def test_the_two_ways_to_write_an_unknown_sex_agree() -> None:
 
 def test_only_the_day_of_a_birth_time_is_compared() -> None:
     assert compare(patient(traits=replace(TRAITS, birth_date="197903281015")), patient(), QUALIFIED, TEST) == ()
+    morning, evening = (patient(ins=None, traits=replace(TRAITS, birth_date=f"19790328{hour}")) for hour in (10, 22))
+    assert compare(morning, evening, NOT_QUALIFIED, TEST) == ()
 
 
 def test_unicode_forms_and_outer_blanks_do_not_count() -> None:
@@ -176,26 +194,46 @@ def test_accents_case_and_hyphens_refuse_with_a_helpful_sentence(message: str, d
     assert document not in finding.text
 
 
-# Local identifiers: value and authority in the CDA, INS on both sides, severity expected (None = no finding).
+# Local identifiers: value and authority in the CDA, INS on both sides, code and severity expected (None = no finding).
 IPP_ROWS = [
     ("8800123", IPP.authority_oid, INS, None),
     ("8800123", "1.2.3", INS, None),
-    ("42", "1.2.3", INS, Severity.INFO),
-    ("42", IPP.authority_oid, INS, Severity.WARNING),
-    ("42", IPP.authority_oid, None, Severity.ERROR),
+    ("42", "1.2.3", INS, ("IPP_NOT_COMPARABLE", Severity.INFO)),
+    ("42", "", INS, ("IPP_NOT_COMPARABLE", Severity.INFO)),
+    ("42", IPP.authority_oid, INS, ("IPP_MISMATCH", Severity.WARNING)),
+    ("42", IPP.authority_oid, None, ("IPP_MISMATCH", Severity.ERROR)),
     ("", IPP.authority_oid, INS, None),
 ]
 
 
-@pytest.mark.parametrize(("value", "authority", "ins", "severity"), IPP_ROWS)
+@pytest.mark.parametrize(("value", "authority", "ins", "expected"), IPP_ROWS)
 def test_local_identifiers_are_compared_under_the_same_authority_only(
-    value: str, authority: str, ins: Ins | None, severity: Severity | None
+    value: str, authority: str, ins: Ins | None, expected: tuple[str, Severity] | None
 ) -> None:
     status = QUALIFIED if ins else NOT_QUALIFIED
     visit = Identifier("V1", IPP.authority_oid, "", "VN")
     pid = patient(ins=ins, identifiers=(IPP, visit))
     found = compare(pid, patient(ins=ins, identifiers=(Identifier(value, authority),)), status, TEST)
-    assert [each.severity for each in found] == ([severity] if severity else [])
+    assert [(each.code, each.severity) for each in found] == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("told", "compared"),
+    [
+        (Identifier("V1", IPP.authority_oid, "", "VN"), False),
+        (Identifier("", IPP.authority_oid, "", "PI"), False),
+        (Identifier("43", IPP.authority_oid, "", ""), True),
+        (Identifier("43", IPP.authority_oid, "", "PI"), True),
+    ],
+)
+def test_only_the_local_identifiers_of_the_patient_are_compared(told: Identifier, compared: bool) -> None:
+    document = patient(ins=None, identifiers=(Identifier("42", IPP.authority_oid),))
+    assert refuses(compare(patient(ins=None, identifiers=(told,)), document, NOT_QUALIFIED, TEST)) is compared
+
+
+def test_identifiers_without_authority_are_never_taken_for_those_of_one_authority() -> None:
+    pid, cda = (patient(identifiers=(Identifier(value, "", "", "PI"),)) for value in ("41", "42"))
+    assert one(compare(pid, cda, QUALIFIED, TEST)).code == "IPP_NOT_COMPARABLE"
 
 
 def test_two_renditions_must_name_the_same_patient() -> None:

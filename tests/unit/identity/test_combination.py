@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pfi.identity.history import combine, fold
-from pfi.model.patient import DmpStatus, Episode, Feeding, Follower, Identifier, Patient, PatientState
+from pfi.model.patient import DmpStatus, Episode, Feeding, Follower, Identifier, Ins, Patient, PatientState
 from tests.unit.identity.feed import flag, qualified, told, who
 from tests.unit.identity.patients import INS, IPP, OTHER_INS, moment
 
@@ -34,6 +34,8 @@ def test_the_identity_is_validated_only_when_all_say_so() -> None:
     assert combine([HERE, there("PROV", minutes=-5)]).reliability == ("PROV",)
     assert combine([HERE, there("VALI", "DOUT")]).reliability == ("VALI", "DOUT")
     assert combine([there("VALI", "DOUT"), there("PROV")]).reliability == ("PROV", "DOUT")
+    doubts = [there("VALI", doubt) for doubt in ("USUR", "FICT", "COLV", "DOUT")]
+    assert combine([*doubts, there("PROV")]).reliability == ("PROV", "COLV", "DOUT", "FICT", "USUR")
 
 
 def test_a_validation_is_as_old_as_the_oldest_and_a_restriction_as_new_as_the_newest() -> None:
@@ -67,6 +69,27 @@ def test_the_date_of_the_objection_comes_with_it() -> None:
     assert (together.feeding_at, together.feeding_told_at) == (moment(-20), moment(-9))
 
 
+def test_of_two_objections_the_newest_is_kept() -> None:
+    first, second, repeated = (
+        PatientState(feeding=Feeding.OPPOSED, feeding_at=moment(at), feeding_told_at=moment(told_at))
+        for at, told_at in ((-9, 0), (-5, -4), (-5, -3))
+    )
+    for states in ([first, second, repeated], [repeated, second, first]):
+        together = combine(states)
+        assert (together.feeding_at, together.feeding_told_at) == (moment(-5), moment(-3))
+
+
+def test_who_says_nothing_takes_nothing_away() -> None:
+    told = PatientState(feeding=Feeding.NOT_OPPOSED, dmp_status=DmpStatus.ACTIVE, consultation="IC")
+    for states in ([PatientState(), told], [told, PatientState()]):
+        together = combine(states)
+        assert (together.feeding, together.dmp_status, together.consultation) == (
+            Feeding.NOT_OPPOSED,
+            DmpStatus.ACTIVE,
+            "IC",
+        )
+
+
 def test_the_dmp_is_the_same_for_all_the_newest_statement_is_right() -> None:
     old, new = (
         PatientState(dmp_status=DmpStatus.ABSENT, dmp_status_at=moment(-9)),
@@ -75,7 +98,7 @@ def test_the_dmp_is_the_same_for_all_the_newest_statement_is_right() -> None:
     assert combine([old, new]).dmp_status is DmpStatus.ACTIVE
     assert combine([old, new]).dmp_status_at == moment(0)
     closed = replace(old, dmp_status=DmpStatus.CLOSED, dmp_status_at=moment(0))
-    assert combine([closed, new]).dmp_status is DmpStatus.CLOSED
+    assert combine([closed, new]).dmp_status is combine([new, closed]).dmp_status is DmpStatus.CLOSED
 
 
 def test_a_refused_consultation_wins() -> None:
@@ -129,8 +152,24 @@ def test_what_is_known_of_an_ins_without_local_identifier_gives_way_to_a_later_w
 
 def test_two_records_with_different_ins_give_both() -> None:
     other = fold([told(0, patient=qualified(OTHER_INS, ELSEWHERE))])
-    together = combine([HERE, other])
+    together, turned = combine([HERE, other]), combine([other, HERE])
     assert {together.identity.ins, *together.identity.other_ins} == {INS, OTHER_INS}
+    assert turned.identity == together.identity
+
+
+def test_a_number_while_waiting_is_given_too_but_never_first() -> None:
+    nia = Ins("100000000000001", "0.9")
+    waiting = PatientState(identity=Patient(ins=INS, other_ins=(nia,)))
+    together = combine([waiting, HERE])
+    assert (together.identity.ins, together.identity.other_ins) == (INS, (nia,))
+
+
+@pytest.mark.parametrize(("one", "other"), [(Ins("2", "1.1"), Ins("1", "1.2")), (Ins("1", "1.1"), Ins("2", "1.1"))])
+def test_the_order_of_the_ins_does_not_depend_on_that_of_the_records(one: Ins, other: Ins) -> None:
+    states = [PatientState(identity=Patient(ins=ins)) for ins in (one, other)]
+    for records in (states, states[::-1]):
+        together = combine(records).identity
+        assert (together.ins, together.other_ins) == (one, (other,))
 
 
 def test_only_the_professionals_on_whom_all_agree_are_kept() -> None:
@@ -145,6 +184,16 @@ def test_the_episodes_of_all_are_kept_oldest_first() -> None:
     first, second = Episode("V2^X", admitted_at=moment(0)), Episode("V1^X", admitted_at=moment(5))
     states = [PatientState(episodes=(second,)), PatientState(episodes=(first,))]
     assert combine(states).episodes == (first, second)
+
+
+def test_episodes_of_one_moment_are_ordered_whatever_the_order_of_the_records() -> None:
+    episodes = [
+        Episode("V1^X", "D2^X", admitted_at=moment(0)),
+        Episode("V2^X", "D1^X", admitted_at=moment(0)),
+        Episode("V2^X", "D2^X", admitted_at=moment(0)),
+    ]
+    states = [PatientState(episodes=(each,)) for each in episodes]
+    assert list(combine(states).episodes) == list(combine(states[::-1]).episodes) == episodes
 
 
 def test_the_local_identifiers_are_nobody_s() -> None:

@@ -284,6 +284,13 @@ def test_the_care_team_known_before_stays_until_the_role_is_told() -> None:
     assert [each.identifier for each in after(again, baseline=known).care_team] == ["1", "3"]
 
 
+def test_the_care_team_is_told_in_one_order_of_roles() -> None:
+    first = moved(0, "A01", "m1", referring_professionals=(following("RT", "1"), following("ODRP", "2")))
+    later = moved(5, "A06", "m2", referring_professionals=(following("RP", "3"),))
+    assert [each.role for each in after(first, later).care_team] == ["ODRP", "RP", "RT"]
+    assert [each.role for each in after(later, baseline=after(first)).care_team] == ["ODRP", "RP", "RT"]
+
+
 def test_an_nia_beside_the_nir_is_kept_behind_it() -> None:
     nia = replace(INS, oid=NIA_OID)
     state = after(told(0, patient=who("VALI", ins=INS, other_ins=(nia,))))

@@ -8,13 +8,14 @@ import pytest
 from pfi.identity.history import fold
 from pfi.model.adt import MovementAction, PatientEvent
 from pfi.model.parties import Establishment
-from pfi.model.patient import DmpStatus, Episode, Feeding, PatientState
+from pfi.model.patient import DmpStatus, Episode, Feeding, Identifier, PatientState
 from tests.unit.identity.feed import (
     ACCOUNT,
     ACCOUNT_KEY,
     OTHER_IPP,
     OTHER_VISIT,
     OTHER_VISIT_KEY,
+    VISIT,
     VISIT_KEY,
     after,
     episode,
@@ -48,6 +49,13 @@ def test_the_admission_is_dated_by_pv1_44_when_it_is_told() -> None:
     assert episode(ADMISSION, told_later).admitted_at == moment(-30)
     assert episode(told_later).admitted_at == moment(-30)
     assert episode(moved(9, "A01", "m1", admitted_at="jamais")).admitted_at == moment(9)
+
+
+@pytest.mark.parametrize("starts", [(0, 5), (5, 0)])
+def test_the_admission_date_told_last_is_the_right_one_whatever_the_movements(starts: tuple[int, int]) -> None:
+    first = moved(9, "A01", "m1", start=starts[0], admitted_at="20260306093000")
+    last = moved(12, "A06", "m2", start=starts[1], admitted_at="20260306094500")
+    assert episode(first, last).admitted_at == moment(-15)
 
 
 def test_a_discharge_closes_it_and_says_how() -> None:
@@ -111,6 +119,33 @@ def test_the_consultation_is_kept_for_each_episode() -> None:
     state = after(first, second)
     assert [each.consultation for each in state.episodes] == ["INC", "IC"]
     assert state.consultation == "IC"
+
+
+def test_without_pv1_44_the_admission_is_the_first_one() -> None:
+    later = moved(5, "A01", "m7")
+    assert episode(ADMISSION, later).admitted_at == moment(0)
+    assert episode(moved(0, "A06", "m2"), later).admitted_at == moment(5)
+    assert episode(moved(0, "A06", "m2")).admitted_at is None
+
+
+def test_what_nobody_told_of_a_stay_is_empty() -> None:
+    silent = episode(moved(0, "A01", "m1"))
+    assert (silent.patient_class, silent.unit, silent.exit_mode, silent.discharged_at) == ("", "", "", None)
+
+
+def test_of_two_discharges_the_last_told_counts_and_tells_its_own_mode() -> None:
+    second = moved(70, "A03", "m3", start=30)
+    closed = episode(ADMISSION, DISCHARGE, second)
+    assert (closed.discharged_at, closed.exit_mode) == (moment(30), "")
+    by_number = episode(ADMISSION, moved(60, "A03", exit_mode="8"), second)
+    assert (by_number.discharged_at, by_number.exit_mode) == (moment(30), "")
+    repeated = episode(ADMISSION, moved(60, "A03", exit_mode="8"), moved(70, "A03"))
+    assert (repeated.discharged_at, repeated.exit_mode) == (moment(70), "8")
+
+
+def test_movements_of_two_kinds_without_number_are_two() -> None:
+    stay = episode(moved(0, "A01"), moved(60, "A03"))
+    assert (stay.admitted_at, stay.discharged_at) == (moment(0), moment(60))
 
 
 # Cancellations.
@@ -196,6 +231,35 @@ def test_the_same_number_in_another_visit_is_another_movement() -> None:
     assert [each.cancelled for each in after(*by_file, cancellation).episodes] == [True, False]
 
 
+@pytest.mark.parametrize(("first", "last"), [("NORD", "SUD"), ("SUD", "NORD"), ("EST", "OUEST"), ("OUEST", "EST")])
+def test_a_stay_cancelled_whole_keeps_what_was_told_of_it_last(first: str, last: str) -> None:
+    movements = [
+        replace(moved(minutes, "A01", f"m{minutes}"), establishment=Establishment(eg=name))
+        for minutes, name in ((0, first), (5, last))
+    ]
+    silent = [
+        replace(moved(9, "A11", f"m{minutes}"), establishment=Establishment(), occurred_at=moment(minutes))
+        for minutes in (0, 5)
+    ]
+    assert episode(*movements, *silent).eg == last
+
+
+@pytest.mark.parametrize(("first", "last"), [(VISIT, OTHER_VISIT), (OTHER_VISIT, VISIT)])
+def test_a_file_is_that_of_the_visit_told_last_even_when_another_was_cancelled(
+    first: Identifier, last: Identifier
+) -> None:
+    patient = who(account=ACCOUNT)
+    visits = [
+        moved(0, "A01", "m1", patient=patient, visit=first),
+        moved(5, "A01", "m2", patient=patient, visit=last),
+        moved(9, "A11", "m1", patient=patient, visit=None),
+        moved(12, "A03", "m3", patient=patient, visit=None),
+    ]
+    (open_, closed) = sorted(after(*visits).episodes, key=lambda each: each.discharged_at is not None)
+    assert (open_.discharged_at, open_.cancelled) == (None, True)
+    assert (closed.visit, closed.discharged_at) == (f"{last.value}^{last.authority_oid}", moment(12))
+
+
 def test_a_cancellation_that_comes_alone_waits_for_what_it_cancels() -> None:
     early = moved(9, "A11", "m1")
     assert episode(early).cancelled
@@ -248,6 +312,14 @@ def test_z99_leaves_what_it_does_not_tell_and_deletes_what_it_empties() -> None:
     assert (corrected.discharged_at, corrected.exit_mode) == (moment(60), "")
     told_again = moved(95, "Z99", "m2", original="A03", start=60, exit_mode="7")
     assert episode(ADMISSION, dated, emptied, told_again).exit_mode == "7"
+
+
+def test_z99_deletes_the_unit_and_the_admission_date_that_it_empties() -> None:
+    admission = moved(0, "A01", "m1", unit="6268", admitted_at="20260306093000")
+    correction = moved(90, "Z99", "m1", original="A01", start=0)
+    assert (episode(admission, correction).unit, episode(admission, correction).admitted_at) == ("6268", moment(-30))
+    emptied = episode(admission, replace(correction, cleared=frozenset({"unit", "admitted_at"})))
+    assert (emptied.unit, emptied.admitted_at) == ("", moment(0))
 
 
 def test_z99_without_number_corrects_the_movement_of_that_kind() -> None:
@@ -386,6 +458,17 @@ def test_an_expected_patient_whose_known_admission_is_cancelled_is_expected_agai
 def test_an_episode_known_without_any_date_is_kept() -> None:
     known = PatientState(episodes=(Episode(visit="V9^X"), Episode(account="D9^X")))
     assert set(after(baseline=known).episodes) == set(known.episodes)
+
+
+def test_a_movement_that_names_no_stay_is_not_one_of_a_known_visit_without_file() -> None:
+    known = PatientState(episodes=(Episode(visit=VISIT_KEY),))
+    assert after(moved(0, "A04", "m1", visit=None, unit="7000"), baseline=known).episodes == known.episodes
+
+
+def test_an_episode_keeps_its_place_when_only_its_last_movements_are_told_again() -> None:
+    other = moved(50, "A01", "m9", visit=OTHER_VISIT)
+    later = moved(90, "A06", "m7", patient_class="R")
+    assert [each.visit for each in after(other, later, baseline=KNOWN).episodes] == [VISIT_KEY, OTHER_VISIT_KEY]
 
 
 # The care team follows the newest stay.

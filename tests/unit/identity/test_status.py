@@ -79,6 +79,34 @@ def test_the_code_says_why_the_channels_are_closed(who: Patient, code: str) -> N
     assert assessment.code == code
     assert (code in codes(assessment)) is bool(code)
     assert all(finding.severity is Severity.WARNING for finding in assessment.findings)
+    if code == "INS_INCOMPLETE":
+        (finding,) = assessment.findings
+        assert (finding.where, finding.err3, finding.err5) == ("PID^1^5", "207", "905")
+
+
+@pytest.mark.parametrize(
+    ("who", "state", "profile", "told"),
+    [
+        (patient("VALI", ins=None), None, TEST, "validée, mais sans INS"),
+        (patient("PROV", ins=None), None, TEST, "n'a pas d'INS"),
+        (patient(), None, STRICT, "PID-32 est absent"),
+        (patient("PROV"), None, TEST, "pas validée d'après PID-32"),
+        (patient(), PatientState(reliability=("PROV",)), TEST, "pas validée d'après le dernier mouvement"),
+    ],
+)
+def test_the_finding_says_who_did_not_qualify_the_identity(
+    who: Patient, state: PatientState | None, profile: SenderProfile, told: str
+) -> None:
+    (finding,) = assess(who, state, profile).findings
+    assert told in finding.text
+
+
+def test_every_doubt_is_told_in_one_order() -> None:
+    doubts = sorted(HOLD_ATTRIBUTES)
+    for told in (doubts, doubts[::-1]):
+        (finding,) = assess(patient("VALI", *told), None, TEST).findings
+        assert f"(PID-32 : {', '.join(doubts)})" in finding.text
+        assert finding.where == "PID^1^32"
 
 
 def test_an_identity_with_an_attribute_that_is_not_qualified_tells_both() -> None:
@@ -162,6 +190,14 @@ def test_nir_and_nia_together_are_no_contradiction_but_two_nia_are() -> None:
     assert codes(assess(patient("VALI", ins=nir, other_ins=two), None, PRODUCTION)) == ["INS_SEVERAL"]
 
 
+@pytest.mark.parametrize(("oid", "told"), [(REAL_OID, "(NIR)"), (NIA_OID, "(NIA)")])
+def test_several_numbers_of_one_kind_refuse_the_message_and_say_which_kind(oid: str, told: str) -> None:
+    one, other = Ins("279035121518989", oid), Ins("146026322000196", oid)
+    (several,) = assess(patient("VALI", ins=one, other_ins=(other,)), None, PRODUCTION).findings
+    assert (several.code, several.where, several.err3, several.err5) == ("INS_SEVERAL", "PID^1^3", "207", "906")
+    assert told in several.text
+
+
 @pytest.mark.parametrize(
     ("nir", "nia", "profile", "code"),
     [
@@ -182,6 +218,16 @@ def test_a_sex_or_year_unlike_the_matricule_is_only_information(traits: Traits) 
     assessment = assess(patient("VALI", traits=traits), None, TEST)
     assert assessment.status is QUALIFIED
     assert codes(assessment) == ["INS_TRAITS_UNUSUAL"]
+
+
+@pytest.mark.parametrize(
+    ("sex", "first", "unusual"),
+    [(sex, first, first in others) for sex, others in (("F", "137"), ("M", "248"), ("U", "")) for first in "1234578"],
+)
+def test_the_first_figure_of_the_matricule_suggests_a_sex(sex: str, first: str, unusual: bool) -> None:
+    ins = Ins(f"{first}79035121518989", TEST_OID)
+    found = codes(assess(patient("VALI", ins=ins, traits=replace(TRAITS, sex=sex)), None, TEST))
+    assert ("INS_TRAITS_UNUSUAL" in found) is unusual
 
 
 def test_a_matricule_too_short_suggests_nothing() -> None:
@@ -276,6 +322,13 @@ def test_adt_brings_the_ins_that_the_message_did_not_carry() -> None:
     assert (strict.status, strict.patient.ins) == (QUALIFIED, INS)
 
 
+def test_a_number_while_waiting_beside_the_ins_of_adt_is_no_second_ins() -> None:
+    nia = Ins("146026322000196", NIA_OID)
+    state = replace(known(5, "VALI"), identity=Patient(ins=INS, other_ins=(nia,)))
+    assessment = assess(patient("PROV", ins=None), state, TEST, told_at=WRITTEN)
+    assert (assessment.status, assessment.patient.ins) == (QUALIFIED, INS)
+
+
 def test_the_ins_of_adt_is_not_used_with_a_message_that_is_newer() -> None:
     assessment = assess(patient("VALI", ins=None), known(-5, "VALI"), TEST, told_at=WRITTEN)
     assert (assessment.status, assessment.patient.ins) == (NOT_QUALIFIED, None)
@@ -350,7 +403,8 @@ def test_an_ins_that_was_given_back_is_no_longer_retired() -> None:
 
 def test_a_corrected_birth_date_weighs_against_an_identity_that_adt_qualifies() -> None:
     state = replace(known(5, "VALI"), birth_date_corrected=True)
-    assert codes(assess(patient("PROV"), state, TEST, told_at=WRITTEN)) == ["BIRTH_DATE_CORRECTED"]
+    (finding,) = assess(patient("PROV"), state, TEST, told_at=WRITTEN).findings
+    assert (finding.code, finding.where) == ("BIRTH_DATE_CORRECTED", "PID^1^7")
 
 
 def test_the_patient_to_deliver_has_an_ins_only_when_qualified() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.mssante.settings import Secret
 from pfi.model.errors import ConfigurationError
+from pfi.standards.x509.secret import Secret
 from tests.unit.mssante.material import settings
 
 

@@ -159,6 +159,46 @@ def test_a_malformed_patient_address_is_kept_only_for_a_test_ins_in_test(environ
     assert found.recipients == ()
 
 
+CORSICAN = Ins("180012A12345678", "1.2.250.1.213.1.4.10")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "180012A12345678@patient.mssante.fr",
+        "180012a12345678@patient.mssante.fr",
+        " 180012A12345678@Patient.MSSante.fr ",
+    ],
+)
+@pytest.mark.parametrize("kind", [RecipientKind.PATIENT, RecipientKind.PROFESSIONAL])
+def test_the_own_address_is_written_in_one_way_and_to_the_patient_whatever_was_given(
+    written: str, kind: RecipientKind
+) -> None:
+    one = with_submission(
+        named(patient(written, kind)), lambda each: replace(each, patient=replace(each.patient, ins=CORSICAN))
+    )
+
+    (recipient,) = citizen(one.submission, IdentityStatus.QUALIFIED, one.profile).recipients
+
+    assert recipient == Recipient(RecipientKind.PATIENT, "180012A12345678@patient.mssante.fr")
+
+
+@pytest.mark.parametrize("written", ["180012a12345678@patient.mssante.fr", "180012A12345678@Patient.MSSante.fr"])
+def test_a_well_formed_address_of_somebody_else_is_refused_however_it_is_written(written: str) -> None:
+    found = citizen(named(patient(written)).submission, IdentityStatus.QUALIFIED, case().profile)
+
+    assert found.refusal is not None
+    assert found.recipients == ()
+
+
+def test_a_malformed_address_that_is_kept_is_the_patient_s() -> None:
+    given = patient(" 2790351215189891@patient.mssante.fr ", RecipientKind.PROFESSIONAL)
+
+    (recipient,) = citizen(named(given).submission, IdentityStatus.QUALIFIED, case().profile).recipients
+
+    assert recipient == Recipient(RecipientKind.PATIENT, "2790351215189891@patient.mssante.fr")
+
+
 def test_a_patient_named_without_address_is_written_to_at_the_computed_one() -> None:
     one = named(patient(" "), professional("a@x.mssante.fr"))
 

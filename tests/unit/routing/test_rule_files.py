@@ -92,6 +92,8 @@ def test_two_rows_of_the_same_name_are_refused(tmp_path: Path) -> None:
     error = refusal(tmp_path, TABLE + row)
 
     assert ":14:5 : la ligne « R01 » existe déjà" in error.text
+    label_first = row.replace('id: R01\n    label: "Lettre"', 'label: "Lettre"\n    id: R01')
+    assert ":15:5 : la ligne « R01 » existe déjà" in refusal(tmp_path, TABLE + label_first).text
 
 
 def test_an_unknown_situation_is_refused_with_the_closest_one(tmp_path: Path) -> None:

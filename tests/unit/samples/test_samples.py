@@ -75,7 +75,7 @@ def test_the_command_writes_every_file(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(generate, "ROOT", tmp_path)
 
     assert generate.main(["--pdf"]) == 0
-    assert {path.suffix for path in tmp_path.rglob("*.*")} == {".hl7", ".md", ".pdf", ".yaml"}
+    assert {path.suffix for path in tmp_path.rglob("*.*")} == {".hl7", ".json", ".md", ".pdf", ".yaml"}
     assert (tmp_path / ALL[0].file).read_bytes() == ALL[0].make()
 
 

@@ -15,5 +15,5 @@ def test_what_was_delivered_never_moves() -> None:
     assert MOVES[DeliveryState.DELIVERED] == frozenset()
 
 
-def test_what_may_have_left_is_only_ever_claimed_for_resolution() -> None:
-    assert MOVES[DeliveryState.UNKNOWN] == {DeliveryState.IN_FLIGHT}
+def test_what_may_have_left_is_claimed_for_resolution_or_given_up_never_queued() -> None:
+    assert MOVES[DeliveryState.UNKNOWN] == {DeliveryState.IN_FLIGHT, DeliveryState.FAILED}

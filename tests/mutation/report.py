@@ -1,0 +1,83 @@
+"""The report: figures by module, and every survivor with the reason why it may live."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Final
+
+import yaml
+
+from tests.mutation.results import Fate, Result
+
+_TEMPLATE: Final = Path(__file__).with_name("report.md.in")
+_UNEXPLAINED: Final = "not explained"
+
+
+def write_report(
+    path: Path, reasons_path: Path, results: Mapping[str, Sequence[Result]], rooms: Sequence[str]
+) -> dict[str, float]:
+    """Writes the report and gives the share of faults that were seen, by room."""
+    reasons = _reasons(reasons_path)
+    scores = {room: _score([each for name in _of(room, results) for each in results[name]]) for room in rooms}
+    text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+        figures="\n".join(_figures(results, rooms)),
+        survivors="\n".join(_survivors(results, reasons)),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return scores
+
+
+def _reasons(path: Path) -> dict[str, str]:
+    """By fault, why it may live: the file groups the faults by reason."""
+    told: list[dict[str, object]] = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    reasons: dict[str, str] = {}
+    for group in told:
+        mutants = group["mutants"]
+        if isinstance(mutants, list):
+            reasons.update(dict.fromkeys(map(str, mutants), str(group["reason"]).strip()))
+    return reasons
+
+
+def _of(room: str, results: Mapping[str, Sequence[Result]]) -> list[str]:
+    return [path for path in results if path.startswith(f"{room}/") and results[path]]
+
+
+def _score(results: Sequence[Result]) -> float:
+    return 1 - sum(each.fate is Fate.SURVIVED for each in results) / (len(results) or 1)
+
+
+def _figures(results: Mapping[str, Sequence[Result]], rooms: Sequence[str]) -> list[str]:
+    lines = [
+        "| module | mutants | killed | timed out | survived | seen |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for room in rooms:
+        lines.extend(_line(f"`{path}`", results[path]) for path in _of(room, results))
+        lines.append(_line(f"**{room}**", [each for path in _of(room, results) for each in results[path]]))
+    return lines
+
+
+def _line(name: str, results: Sequence[Result]) -> str:
+    counts = [sum(each.fate is fate for each in results) for fate in (Fate.KILLED, Fate.TIMED_OUT, Fate.SURVIVED)]
+    return f"| {name} | {len(results)} | {' | '.join(map(str, counts))} | {_score(results):.1%} |"
+
+
+def _survivors(results: Mapping[str, Sequence[Result]], reasons: Mapping[str, str]) -> list[str]:
+    lines: list[str] = []
+    for path, told in results.items():
+        living = [each.mutant for each in told if each.fate is Fate.SURVIVED]
+        if not living:
+            continue
+        lines += [f"### `{path}`", "", "| line | in | mutation | why it may live |", "| ---: | --- | --- | --- |"]
+        for mutant in living:
+            change = f"{_code(mutant.before)} → {_code(mutant.after)}"
+            reason = reasons.get(mutant.key, _UNEXPLAINED)
+            lines.append(f"| {mutant.line} | `{mutant.scope or 'module'}` | {change} | {reason} |")
+        lines.append("")
+    return lines
+
+
+def _code(text: str) -> str:
+    short = text if len(text) <= 90 else f"{text[:60]} … {text[-26:]}"
+    return f"`` {short} ``".replace("|", "\\|")
