@@ -15,6 +15,7 @@ from connectors.fhir.tls import listener_context
 from pfi.engine.connector import ConnectorSettings, Intake
 from pfi.model.errors import ConfigurationError, system_reason
 from pfi.standards.fhir.capability import write_capability
+from pfi.standards.fhir.parser import load_models
 
 _BACKLOG = 256
 _LAST_SECOND = 1.0
@@ -53,6 +54,7 @@ class FhirListener:
         """Binds and serves. Raises ConfigurationError: `FHIR_BIND`, `FHIR_TLS_CERTIFICATE`, `FHIR_TLS_CA`."""
         settings = self._settings
         context: ssl.SSLContext | None = listener_context(settings.tls) if settings.tls is not None else None
+        await asyncio.to_thread(load_models)
         try:
             self._server = await asyncio.start_server(
                 self._serve,

@@ -31,7 +31,8 @@ def tell_ins(state: PatientState, counted: Sequence[PatientEvent], set_aside: Se
     if told is not None and (state.ins_at is None or told.order > known.order):
         (ins, others), withdrawn, at = told.value, told.value == _WITHDRAWN, told.told_at
     if ins is not None and ins in gone:
-        ins, others, at = None, (), retired[ins]
+        at = retired[ins]
+        ins, others = None, ()
     identity = replace(state.identity, ins=ins, other_ins=tuple(each for each in others if each not in gone))
     return replace(
         state,

@@ -146,7 +146,7 @@ class _Crew:
 
 def _run(room: str, tests: str, attempts: list[_Attempt], ledger: Ledger, processes: int) -> None:
     began = time.monotonic()
-    baseline = measure(room, tests)
+    baseline = measure(room, tests, LEDGER.parent)
     for name in baseline.failing:
         print(f"fails without any fault, left out: {name}", file=sys.stderr)
     preload(baseline.modules)
@@ -154,7 +154,8 @@ def _run(room: str, tests: str, attempts: list[_Attempt], ledger: Ledger, proces
     print(f"{room}: {len(attempts)} mutants, {len(baseline.durations)} tests", flush=True)
     counts: Counter[Fate] = Counter()
     killers: Counter[str] = Counter()
-    waiting = deque(attempts)
+    # The fast ones first.
+    waiting = deque(sorted(attempts, key=lambda each: baseline.runs_at_import(each.mutant, each.path)))
     while waiting or crew.working:
         while waiting and crew.has_room:
             attempt = waiting.popleft()

@@ -49,6 +49,11 @@ def is_json(raw: bytes) -> bool:
     return raw[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
 
 
+def load_models() -> None:
+    """Imports the models now rather than at the first Bundle: half a second."""
+    _bundle_model()
+
+
 def parse_bundle(raw: bytes) -> Element:
     """The Bundle, whose shape is that of R4. Raises UnreadableBundleError, never anything else for what `raw` is."""
     content = _read_json(raw)
