@@ -55,7 +55,7 @@ def main() -> int:
             for mutant in every[path][1]
             if _is_to_try(ledger.known(every[path][0], mutant), arguments.again)
         ]
-        if attempts:
+        if attempts and not arguments.report:
             _run(room, tests, attempts, ledger, arguments.processes)
             ledger.save(source for source, _ in every.values())
     results = {
@@ -63,11 +63,13 @@ def main() -> int:
         for path, (source, found) in every.items()
     }
     missing = sum(len(found) for _, found in every.values()) - sum(len(known) for known in results.values())
-    scores = write_report(REPORT if not missing else LEDGER.with_suffix(".md"), REASONS, results, list(ROOMS))
+    scores = write_report(
+        REPORT, REASONS, results, list(ROOMS), {path: len(found) for path, (_, found) in every.items()}
+    )
     for room, score in scores.items():
         print(f"{room}: {score:.1%}")
     if missing:
-        print(f"{missing} mutants not tried yet: the report is in {LEDGER.with_suffix('.md')}")
+        print(f"{missing} mutants not tried yet")
     return int(any(score < arguments.threshold for score in scores.values()))
 
 
@@ -76,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("paths", nargs="*", help="modules or folders (default: all of both rooms)")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--again", choices=("survivors", "all"), help="try again what was tried before")
+    parser.add_argument("--report", action="store_true", help="only write docs/mutation.md again")
     parser.add_argument("--threshold", type=float, default=0.9)
     return parser.parse_args()
 

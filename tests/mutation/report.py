@@ -14,13 +14,18 @@ _UNEXPLAINED: Final = "not explained"
 
 
 def write_report(
-    path: Path, reasons_path: Path, results: Mapping[str, Sequence[Result]], rooms: Sequence[str]
+    path: Path,
+    reasons_path: Path,
+    results: Mapping[str, Sequence[Result]],
+    rooms: Sequence[str],
+    totals: Mapping[str, int],
 ) -> dict[str, float]:
-    """Writes the report and gives the share of faults that were seen, by room."""
+    """Writes the report and gives the share of faults that were seen, by room, among those that were tried. `totals`:
+    the number of faults of each module."""
     reasons = _reasons(reasons_path)
     scores = {room: _score([each for name in _of(room, results) for each in results[name]]) for room in rooms}
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        figures="\n".join(_figures(results, rooms)),
+        figures="\n".join(_figures(results, rooms, totals)),
         survivors="\n".join(_survivors(results, reasons)),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,20 +52,23 @@ def _score(results: Sequence[Result]) -> float:
     return 1 - sum(each.fate is Fate.SURVIVED for each in results) / (len(results) or 1)
 
 
-def _figures(results: Mapping[str, Sequence[Result]], rooms: Sequence[str]) -> list[str]:
+def _figures(results: Mapping[str, Sequence[Result]], rooms: Sequence[str], totals: Mapping[str, int]) -> list[str]:
     lines = [
-        "| module | mutants | killed | timed out | survived | seen |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| module | mutants | killed | timed out | survived | not tried | seen |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for room in rooms:
-        lines.extend(_line(f"`{path}`", results[path]) for path in _of(room, results))
-        lines.append(_line(f"**{room}**", [each for path in _of(room, results) for each in results[path]]))
+        names = [path for path in totals if path.startswith(f"{room}/") and totals[path]]
+        lines.extend(_line(f"`{path}`", results[path], totals[path]) for path in names)
+        every = [each for path in names for each in results[path]]
+        lines.append(_line(f"**{room}**", every, sum(totals[path] for path in names)))
     return lines
 
 
-def _line(name: str, results: Sequence[Result]) -> str:
+def _line(name: str, results: Sequence[Result], total: int) -> str:
     counts = [sum(each.fate is fate for each in results) for fate in (Fate.KILLED, Fate.TIMED_OUT, Fate.SURVIVED)]
-    return f"| {name} | {len(results)} | {' | '.join(map(str, counts))} | {_score(results):.1%} |"
+    seen = f"{_score(results):.1%}" if results else ""
+    return f"| {name} | {total} | {' | '.join(map(str, counts))} | {total - len(results)} | {seen} |"
 
 
 def _survivors(results: Mapping[str, Sequence[Result]], reasons: Mapping[str, str]) -> list[str]:

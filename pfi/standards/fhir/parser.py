@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 64
 """Levels of JSON. The profiles need about fifteen."""
-MAX_OBJECTS: Final = 50_000
+MAX_OBJECTS: Final = 10_000
 """Objects and arrays in one Bundle."""
-MAX_VALUES: Final = 500_000
+MAX_VALUES: Final = 50_000
 """Commas, those of texts included: no Bundle of documents comes near."""
 MAX_ENTRIES: Final = 50
 _MOST_ERRORS: Final = 20

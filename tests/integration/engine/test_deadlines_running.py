@@ -12,7 +12,7 @@ from pfi.store.states import DeliveryState
 from samples.generator import adt, world
 from samples.generator.catalogue import IN_STAY
 from samples.generator.request import Kind, encode
-from tests.integration.engine.fakes import House, letter, to_everybody
+from tests.integration.engine.fakes import House, eventually, letter, to_everybody
 
 RECEIVED = datetime(2026, 3, 5, 10, 6, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 3, 5, 23, 0, tzinfo=UTC)
@@ -28,6 +28,12 @@ async def house(store_url: str) -> AsyncIterator[House]:
     built.engine = built.new_engine()
     built.clock = lambda: RECEIVED
     await built.engine.start()
+
+    async def own_round_is_over() -> bool:
+        return built.engine.letters._next_round > 0
+
+    # One check at a time: the engine's first one would make the test's do nothing.
+    await eventually(own_round_is_over)
     try:
         yield built
     finally:

@@ -147,3 +147,12 @@ def test_missing_strict_traits_are_named_in_french() -> None:
     )
     vague = Traits("A", "B", "B C", "197903", "UN", " ", "x", "y")
     assert missing_traits(vague) == ("date de naissance", "sexe", "code du lieu de naissance")
+
+
+@pytest.mark.parametrize(
+    ("oid", "environment", "told"),
+    [(TEST_OID, Environment.PRODUCTION, "de test"), (REAL_OID, Environment.TEST, "INS réelle")],
+)
+def test_an_ins_of_another_environment_says_which_one_it_is(oid: str, environment: Environment, told: str) -> None:
+    (finding,) = check(Ins("279035121518989", oid), environment)
+    assert told in finding.text

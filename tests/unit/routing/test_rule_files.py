@@ -127,6 +127,14 @@ def test_an_exception_must_have_an_effect_and_a_code(tmp_path: Path, written: st
     assert what in error.text
 
 
+def test_an_exception_that_holds_says_what_it_waits_for(tmp_path: Path) -> None:
+    holding = EXCEPTIONS.replace("dmp: deny", "dmp: hold")
+    assert "« until » est obligatoire" in refusal(tmp_path, holding).text
+    path = tmp_path / "attente.yaml"
+    path.write_text(holding.replace("dmp: hold", "dmp: hold, until: objection_lifted"), "utf-8")
+    assert load_rules([path]).exceptions[0].until == "objection_lifted"
+
+
 def test_a_site_tag_must_have_a_criterion_and_be_known(tmp_path: Path) -> None:
     assert "aucun critère" in refusal(tmp_path, "kind: site\ntags:\n  - {add: [ivg]}\n").text
 

@@ -89,6 +89,15 @@ def test_an_open_schedule_delays_nothing_and_is_told() -> None:
     assert "SCHEDULED" not in rules_of(decision)
 
 
+def test_the_hours_of_a_schedule_are_told_with_the_days_of_the_week() -> None:
+    every = "UNE | | schedule: {days: [sun, sat, fri, thu, wed, tue, mon], from: '08:00', to: '18:00'}"
+    (reason,) = [each for each in decided(case(), site_book(every))[Channel.DMP].because if each.rule == "UNE"]
+    assert "de 08:00 à 18:00 (lundi, mardi, mercredi, jeudi, vendredi, samedi, dimanche)" in reason.text
+    monday = "UNE | | schedule: {days: [mon], from: '00:00', to: '24:00'}"
+    (reason,) = [each for each in decided(case(), site_book(monday))[Channel.DMP].because if each.rule == "UNE"]
+    assert "de 00:00 à 24:00 (lundi)" in reason.text
+
+
 @pytest.mark.parametrize(
     ("channel", "given"),
     [

@@ -69,7 +69,13 @@ def test_the_sound_file_of_these_tests_loads() -> None:
         ("@ch-voisin.mssante.fr", "279035121518989@patient.mssante.fr", "14:25", "adresse de patient", ""),
         # Effects
         ("code: ATTENTE}", "code: ATTENTE}\n      deny: {code: NON}", "12:5", "« deny » et « hold »", ""),
-        ("priority: high", "priority: high\n      deny: {code: NON}", "5:5", "« priority » ne servirait jamais", ""),
+        (
+            "priority: high",
+            "priority: high\n      deny: {code: NON}",
+            "5:5",
+            "ferme le canal, « priority » ne servirait jamais",
+            "",
+        ),
         ("    then:\n      priority: high\n", "    then: {}\n", "5:5", "aucun effet", ""),
         ("code: ATTENTE", "code: ATTENTE, expiry_days: 0", "16:29", "trop petit", ""),
     ],
@@ -86,18 +92,18 @@ def test_an_error_names_file_line_column_and_remedy(
 
 
 @pytest.mark.parametrize(
-    ("effect", "channel"),
+    ("effect", "channel", "reach"),
     [
-        ("mailbox: labo", "DMP"),
-        ("derive_recipients: [prescriber]", "CIT"),
-        ("derive_recipients: [prescriber]", "DMP"),
-        ("add_recipients: [{address: a@exemple.mssante.fr, kind: professional}]", "CIT"),
+        ("mailbox: labo", "DMP", "PRO et CIT"),
+        ("derive_recipients: [prescriber]", "CIT", "PRO"),
+        ("derive_recipients: [prescriber]", "DMP", "PRO"),
+        ("add_recipients: [{address: a@exemple.mssante.fr, kind: professional}]", "CIT", "PRO"),
     ],
 )
-def test_an_effect_that_the_channels_of_the_rule_cannot_have_is_refused(effect: str, channel: str) -> None:
+def test_an_effect_that_the_channels_of_the_rule_cannot_have_is_refused(effect: str, channel: str, reach: str) -> None:
     text = SITE.replace("priority: high", effect).replace("channels: [PRO]", f"channels: [{channel}]")
 
-    assert "ne sert jamais ici" in refusal(text).text
+    assert f"ne sert jamais ici : cet effet ne concerne que {reach}." in refusal(text).text
 
 
 def test_only_professionals_are_added() -> None:
