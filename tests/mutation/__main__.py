@@ -22,7 +22,7 @@ ROOMS: Final = {"pfi/identity": "tests/unit/identity", "pfi/routing": "tests/uni
 LEDGER: Final = Path("out/mutants.json")
 REPORT: Final = Path("docs/mutation.md")
 REASONS: Final = Path("tests/mutation/survivors.yaml")
-_STAGES: Final = ((0.5, 2), (8.0, 99), (float("inf"), 99))
+_STAGES: Final = ((1.0, 3), (8.0, 99), (float("inf"), 99))
 """Seconds of tests, and files, of each attempt: what survives one is tried with the further tests of the next."""
 _PATIENCE: Final = 20.0
 _QUICK: Final = 0.2
@@ -119,12 +119,13 @@ class _Crew:
         limit = _PATIENCE + 6 * sum(self._baseline.durations[name] for name in chosen)
         mutant = attempt.mutant
         worker: WarmProcess | Child
-        if attempt.cold or self._baseline.runs_at_import(mutant, attempt.path):
+        if attempt.cold:
             files = sorted({name.partition("::")[0] for name in chosen})
             worker = start(partial(run_tests, files, chosen, (mutant.module, mutant.number)), limit)
         else:
             worker = self._idle.pop()
-            worker.submit(mutant, attempt.path, chosen, limit)
+            afresh = self._baseline.runs_at_import(mutant, attempt.path)
+            worker.submit(mutant, attempt.path, chosen, limit, afresh=afresh)
         self.working.append((attempt, chosen if left else [], worker))
 
     def ended(self) -> Iterator[tuple[_Attempt, list[str], Mapping[str, Any]]]:
@@ -157,8 +158,7 @@ def _run(room: str, tests: str, attempts: list[_Attempt], ledger: Ledger, proces
     print(f"{room}: {len(attempts)} mutants, {len(baseline.durations)} tests", flush=True)
     counts: Counter[Fate] = Counter()
     killers: Counter[str] = Counter()
-    # The fast ones first.
-    waiting = deque(sorted(attempts, key=lambda each: baseline.runs_at_import(each.mutant, each.path)))
+    waiting = deque(attempts)
     while waiting or crew.working:
         while waiting and crew.has_room:
             attempt = waiting.popleft()
@@ -171,12 +171,15 @@ def _run(room: str, tests: str, attempts: list[_Attempt], ledger: Ledger, proces
                 _note(ledger, counts, attempt, Fate.SURVIVED, "")
         for attempt, passed, told in crew.ended():
             if "cold" in told:
-                waiting.appendleft(replace(attempt, cold=True))
+                waiting.append(replace(attempt, cold=True))
                 continue
             fate, by = _fate(attempt, told)
             killers[by] += baseline.durations.get(by, 1.0) < _QUICK
             if fate is Fate.SURVIVED and passed:
                 waiting.append(replace(attempt, stage=attempt.stage + 1, survived=attempt.survived.union(passed)))
+                continue
+            if fate is Fate.SURVIVED and not attempt.cold and baseline.runs_at_import(attempt.mutant, attempt.path):
+                waiting.append(replace(attempt, stage=1, survived=frozenset(), cold=True))
                 continue
             _note(ledger, counts, attempt, fate, by)
             if sum(counts.values()) % 50 == 0:

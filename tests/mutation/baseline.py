@@ -47,11 +47,11 @@ class Baseline:
         at_import = self.runs_at_import(mutant, path)
         near = {test for tests in by_line.values() for test in tests if test in self.durations} if at_import else set()
         far = set(self.durations) if at_import else set()
-        own = f"test_{Path(path).stem}"
+        own = Path(path).stem.removesuffix("file").strip("_")  # `sitefile.py` in `test_site_files.py`
         return [
             test
             for group in (direct, near - direct, far - near - direct)
-            for test in sorted(group, key=lambda each: (own not in each, self.durations[each], each))
+            for test in sorted(group, key=lambda each: (own not in each.partition("::")[0], self.durations[each], each))
         ]
 
 

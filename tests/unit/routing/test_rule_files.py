@@ -170,6 +170,23 @@ def test_two_tables_are_refused(tmp_path: Path) -> None:
         load_rules([default_rule_paths()[0], default_rule_paths()[0]])
 
 
+def test_the_second_of_two_tables_is_refused_where_it_says_so_and_names_the_first(tmp_path: Path) -> None:
+    (tmp_path / "premiere.yaml").write_text(TABLE, "utf-8")
+    (tmp_path / "seconde.yaml").write_text(TABLE.replace("kind: table\n", "", 1) + "kind: table\n", "utf-8")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_rules([tmp_path / "premiere.yaml", tmp_path / "seconde.yaml"])
+
+    assert f"seconde.yaml:{len(TABLE.splitlines())}:1 : un seul fichier" in caught.value.text
+    assert "premiere.yaml" in str(caught.value)
+
+
+def test_an_unknown_kind_is_told_where_it_is_written(tmp_path: Path) -> None:
+    assert "regles.yaml:2:1 : « kind : tabel »" in refusal(tmp_path, "version: 2025-12-31\nkind: tabel\n").text
+    assert "est vide" in refusal(tmp_path, "").text
+    assert "suite de « clé : valeur »" in refusal(tmp_path, "- a\n").text
+
+
 def test_a_site_file_alone_keeps_the_shipped_law(tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text('kind: site\ntags: [{units: ["1"], add: [ivg]}]\n', "utf-8")
 

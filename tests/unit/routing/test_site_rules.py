@@ -335,6 +335,17 @@ def test_a_prohibition_outranks_a_wait_for_the_same_recipient() -> None:
     assert decided(case(professionals=0, recipients=TWO[:1]), book)[Channel.PRO].code == "PARTI"
 
 
+def test_when_some_wait_and_the_others_are_closed_it_is_told_of_each() -> None:
+    book = site_book(
+        "UNE | recipients: ['@un.mssante.fr'] | hold: {code: A_VOIR}",
+        f"DEUX | recipients: ['@deux.mssante.fr'] | {DENY}",
+    )
+    decision = decided(case(professionals=0, recipients=TWO), book)[Channel.PRO]
+
+    assert (decision.action, decision.code) == (Action.HOLD, "A_VOIR")
+    assert text_of(decision, "DEUX").endswith("1 destinataire(s) écarté(s).")
+
+
 def test_a_recipient_that_a_rule_adds_may_be_taken_away_by_another() -> None:
     book = site_book(
         "UNE | | add_recipients: [{address: a@un.mssante.fr, kind: professional}]",
