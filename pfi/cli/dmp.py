@@ -90,8 +90,8 @@ def _asking(command: Callable[..., None]) -> Callable[..., None]:
 @dmp.command(short_help="Liste les documents d'un patient (TD3.1a).")
 @_asking
 @click.option("--type", "types", multiple=True, metavar="CODE", help="De ce type (typeCode, répétable).")
-@click.option("--from", "since", type=click.DateTime(["%Y-%m-%d"]), metavar="AAAA-MM-JJ", help="Créés depuis (UTC).")
-@click.option("--to", "until", type=click.DateTime(["%Y-%m-%d"]), metavar="AAAA-MM-JJ", help="Créés avant (UTC).")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="AAAA-MM-JJ", help="Créés depuis (UTC).")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="AAAA-MM-JJ", help="Créés avant (UTC).")
 @click.option(
     "--state", "states", multiple=True, type=click.Choice(list(_STATES)), help="Dans cet état (répétable) ; en vigueur."
 )

@@ -11,6 +11,7 @@ from tests.mutation.results import Fate, Result
 
 _TEMPLATE: Final = Path(__file__).with_name("report.md.in")
 _UNEXPLAINED: Final = "not explained"
+_SHORT: Final = 70
 
 
 def write_report(
@@ -79,13 +80,28 @@ def _survivors(results: Mapping[str, Sequence[Result]], reasons: Mapping[str, st
             continue
         lines += [f"### `{path}`", "", "| line | in | mutation | why it may live |", "| ---: | --- | --- | --- |"]
         for mutant in living:
-            change = f"{_code(mutant.before)} → {_code(mutant.after)}"
+            change = _change(mutant.before, mutant.after)
             reason = reasons.get(mutant.key, _UNEXPLAINED)
             lines.append(f"| {mutant.line} | `{mutant.scope or 'module'}` | {change} | {reason} |")
         lines.append("")
     return lines
 
 
+def _change(before: str, after: str) -> str:
+    """Both, or what differs and what is around it when they are long."""
+    if max(len(before), len(after)) <= _SHORT:
+        return f"{_code(before)} → {_code(after)}"
+    start = _alike(before, after)
+    end = _alike(before[start:][::-1], after[start:][::-1])
+    shown = (text[max(start - 20, 0) : max(len(text) - end + 20, start)] for text in (before, after))
+    return " → ".join(_code(f"…{each}…") for each in shown)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many of their first characters are the same."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (left, right) in pairs if left != right), min(len(one), len(other)))
+
+
 def _code(text: str) -> str:
-    short = text if len(text) <= 90 else f"{text[:60]} … {text[-26:]}"
-    return f"`` {short} ``".replace("|", "\\|")
+    return f"`` {text} ``".replace("|", "\\|")

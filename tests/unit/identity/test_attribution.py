@@ -8,6 +8,7 @@ from pfi.identity.history import fold
 from pfi.model.adt import PatientEvent
 from pfi.model.patient import DmpStatus, Feeding, Identifier, Ins, Patient, PatientState
 from tests.unit.identity.feed import (
+    ACCOUNT,
     OTHER_IPP,
     OTHER_VISIT,
     OTHER_VISIT_KEY,
@@ -224,26 +225,36 @@ def test_the_same_number_of_another_authority_is_another_identity() -> None:
 
 
 def test_what_was_known_before_of_a_merged_identity_does_not_count() -> None:
+    other_nia = replace(OTHER_INS, oid=NIA_OID)
     known = PatientState(
-        identity=Patient(ins=OTHER_INS, identifiers=(OTHER_IPP,), reliability=("VALI",)),
+        identity=Patient(
+            ins=OTHER_INS, other_ins=(other_nia,), identifiers=(OTHER_IPP,), reliability=("VALI",), account=ACCOUNT
+        ),
         reliability=("VALI",),
         reliability_at=moment(0),
         ins_at=moment(0),
         identity_at=moment(0),
         feeding=Feeding.OPPOSED,
         birth_date_corrected=True,
+        birth_date_corrected_at=moment(0),
+        retired_ins=(NIA,),
     )
     state = after(merge(5, who(), OTHER_IPP), baseline=known)
     assert state == PatientState(
-        identity=Patient(identifiers=(IPP,)),
+        identity=Patient(identifiers=(IPP,), account=ACCOUNT),
         identity_at=moment(5),
         feeding=Feeding.OPPOSED,
         last_event_at=moment(5),
-        retired_ins=(OTHER_INS,),
+        retired_ins=(NIA, OTHER_INS, other_nia),
         retired_identifiers=(OTHER_IPP,),
     )
     restated = after(merge(5, qualified(OTHER_INS), OTHER_IPP), baseline=known)
-    assert (restated.identity.ins, restated.retired_ins) == (OTHER_INS, ())
+    assert (restated.identity.ins, restated.retired_ins) == (OTHER_INS, (NIA, other_nia))
+
+
+def test_nothing_is_retired_with_a_merged_identity_that_had_no_ins() -> None:
+    known = PatientState(identity=Patient(identifiers=(OTHER_IPP,)))
+    assert after(merge(5, who(), OTHER_IPP), baseline=known).retired_ins == ()
 
 
 def test_what_was_retired_before_stays_so() -> None:

@@ -208,6 +208,16 @@ def test_messages_of_one_kind_without_number_are_one_movement() -> None:
     assert episode(ADMISSION, first, corrected, moved(90, "A13")).discharged_at is None
 
 
+def test_a_cancellation_of_the_messages_without_number_leaves_the_numbered_one() -> None:
+    numbered, silent = moved(60, "A03", "m2"), moved(70, "A03")
+    assert episode(ADMISSION, numbered, silent, moved(90, "A13")).discharged_at == moment(60)
+
+
+def test_a_number_is_enough_when_nothing_says_that_it_is_another_stay() -> None:
+    by_file = moved(9, "A11", "m1", visit=None, patient=who(account=ACCOUNT))
+    assert [each.cancelled for each in after(ADMISSION, by_file).episodes if each.visit == VISIT_KEY] == [True]
+
+
 def test_each_cancellation_without_number_undoes_its_own_movement() -> None:
     events = [ADMISSION, moved(60, "A03", "m2"), moved(70, "A03", "m3"), moved(80, "A13"), moved(90, "A13")]
     assert episode(*events[:4]).discharged_at == moment(60)
