@@ -21,10 +21,14 @@ def write_report(
     rooms: Sequence[str],
     totals: Mapping[str, int],
 ) -> dict[str, float]:
-    """Writes the report and gives the share of faults that were seen, by room, among those that were tried. `totals`:
-    the number of faults of each module."""
+    """Writes the report and gives the share of faults that were seen, by room: those that were not tried count as not
+    seen. `totals`: the number of faults of each module."""
     reasons = _reasons(reasons_path)
-    scores = {room: _score([each for name in _of(room, results) for each in results[name]]) for room in rooms}
+    scores = {
+        room: _seen([each for name in names for each in results[name]]) / (sum(totals[name] for name in names) or 1)
+        for room in rooms
+        for names in [[path for path in totals if path.startswith(f"{room}/")]]
+    }
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         figures="\n".join(_figures(results, rooms, totals)),
         survivors="\n".join(_survivors(results, reasons)),
@@ -45,18 +49,14 @@ def _reasons(path: Path) -> dict[str, str]:
     return reasons
 
 
-def _of(room: str, results: Mapping[str, Sequence[Result]]) -> list[str]:
-    return [path for path in results if path.startswith(f"{room}/") and results[path]]
-
-
-def _score(results: Sequence[Result]) -> float:
-    return 1 - sum(each.fate is Fate.SURVIVED for each in results) / (len(results) or 1)
+def _seen(results: Sequence[Result]) -> int:
+    return sum(each.fate is not Fate.SURVIVED for each in results)
 
 
 def _figures(results: Mapping[str, Sequence[Result]], rooms: Sequence[str], totals: Mapping[str, int]) -> list[str]:
     lines = [
-        "| module | mutants | killed | timed out | survived | not tried | seen |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| module | mutants | killed | timed out | survived | not tried | seen of tried | seen of all, at least |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for room in rooms:
         names = [path for path in totals if path.startswith(f"{room}/") and totals[path]]
@@ -68,8 +68,9 @@ def _figures(results: Mapping[str, Sequence[Result]], rooms: Sequence[str], tota
 
 def _line(name: str, results: Sequence[Result], total: int) -> str:
     counts = [sum(each.fate is fate for each in results) for fate in (Fate.KILLED, Fate.TIMED_OUT, Fate.SURVIVED)]
-    seen = f"{_score(results):.1%}" if results else ""
-    return f"| {name} | {total} | {' | '.join(map(str, counts))} | {total - len(results)} | {seen} |"
+    tried = f"{_seen(results) / len(results):.1%}" if results else ""
+    at_least = f"{_seen(results) / total:.1%}"
+    return f"| {name} | {total} | {' | '.join(map(str, counts))} | {total - len(results)} | {tried} | {at_least} |"
 
 
 def _survivors(results: Mapping[str, Sequence[Result]], reasons: Mapping[str, str]) -> list[str]:
