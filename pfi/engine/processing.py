@@ -33,11 +33,13 @@ from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.model.submission import Request, Submission
 from pfi.store import deliveries, messages, queue
 from pfi.store.database import POISON_ERRORS, STORE_ERRORS, Connection
-from pfi.store.deliveries import EndedAttempt, Ends, Runnable, Work
+from pfi.store.deliveries import EndedAttempt, Ends, Work
 from pfi.store.messages import NewAck
 from pfi.store.states import DeliveryState
 
 _LOG = get_logger("processing")
+_DECISIONS = 5
+"""How often a delivery is decided again by one job before it is left to the next."""
 _FRESH_SECONDS = 0.02
 """A first attempt that starts that soon after its commit is decided with what is known."""
 _GONE = Outcome(
@@ -182,7 +184,7 @@ class Processing:
     async def _claim(self, delivery_id: uuid.UUID) -> Work | None:
         """Takes a delivery. When something was told of its patient since it was decided, it is decided again first: an
         objection that was acknowledged stops everything that has not left."""
-        while True:
+        for _ in range(_DECISIONS):
             async with self._context.database.connection() as connection:
                 work = await deliveries.claim(connection, delivery_id, self._context.worker, self._context.clock())
                 message_id = None if work is not None else await deliveries.undecided(connection, delivery_id)
@@ -191,6 +193,8 @@ class Processing:
             if not (await self._reassessment.message(message_id, Cause.PATIENT)).done:
                 await self._give_up(delivery_id, message_id)
                 return None
+        # Told again and again while it was being decided: the sweep makes another job.
+        return None
 
     async def _give_up(self, delivery_id: uuid.UUID, message_id: int) -> None:
         """Ends what can neither be tried as it was decided nor be decided again: its message can no longer be read."""
@@ -395,7 +399,7 @@ class Processing:
                 await asyncio.sleep(self._context.timings.store_retry)
         written: dict[int, list[NewAck]] = {}
         for each in ended:
-            if each.id not in ends.attempts:
+            if each.id not in ends.ours:
                 _LOG.warning("fenced", delivery=str(each.id), outcome=each.outcome.kind.value)
                 continue
             written.setdefault(each.message_id, []).extend(each.acks)
@@ -403,7 +407,7 @@ class Processing:
                 "attempt_ended",
                 delivery=str(each.id),
                 destination=each.destination,
-                attempt=ends.attempts[each.id],
+                attempt=ends.ours[each.id].attempts,
                 outcome=each.outcome.kind.value,
                 state=each.state.value,
                 code=each.outcome.code,
@@ -418,14 +422,13 @@ class Processing:
             ends = await deliveries.end_attempts(connection, self._context.worker, ended, now)
         jobs = [queue.Job.deliver(runnable) for runnable in ends.released]
         for each in ended:
-            if each.id not in ends.attempts:
+            if each.id not in ends.ours:
                 detail = {"outcome": each.outcome.kind, "code": each.outcome.code, "text": each.outcome.text}
                 await messages.add_event(connection, "fenced", now, delivery_id=each.id, detail=detail)
                 continue
             jobs += self._outbox.jobs(each.acks)
             if each.next_try is not None:
-                runnable = Runnable(each.id, each.destination, ends.attempts[each.id])
-                jobs.append(queue.Job.deliver(runnable, max(each.next_try - now, timedelta(0))))
+                jobs.append(queue.Job.deliver(ends.ours[each.id], max(each.next_try - now, timedelta(0))))
         await queue.enqueue(connection, jobs)
         for claim in back:
             await self._give_back(connection, [claim.id], self._destinations[claim.destination].breaker.pause_left)

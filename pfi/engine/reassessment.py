@@ -236,9 +236,8 @@ class Reassessment:
             stored.interpretation, state_of(known), self._context.rules, now, released=frozenset(let_go)
         )
         before = await journal.last_decisions(connection, stored.id)
-        done, revised = await self._apply(connection, stored, conclusion, existing, before, reopen, released)
-        # What is in flight under another identity, or to others, is decided again should it come back.
-        await patients.depend(connection, stored.id, dict.fromkeys(versions, patients.NEVER) if revised else versions)
+        done = await self._apply(connection, stored, conclusion, existing, before, reopen, released)
+        await patients.depend(connection, stored.id, versions)
         received_at = stored.submission.received_at or now
         await self._file.record_letter(
             connection, stored.id, conclusion.submission or stored.submission, known, stored.lineage, received_at
@@ -269,7 +268,7 @@ class Reassessment:
         before: Mapping[Channel, journal.LastDecision],
         reopen: bool,
         released: frozenset[Channel],
-    ) -> tuple[Reassessed, bool]:
+    ) -> Reassessed:
         now = self._context.clock()
         planned = {each.delivery.channel: each for each in plan(conclusion, self._context.ids, now)}
         decided = {each.channel: each for each in reversed(conclusion.decisions)}
@@ -304,7 +303,7 @@ class Reassessment:
                 *step.jobs,
             ],
         )
-        return Reassessed(True, changes=changes, acks=len(again)), step.revised
+        return Reassessed(True, changes=changes, acks=len(again))
 
     def _longest_hold(self) -> int:
         return max((sender.hold.expiry_days for sender in self._context.settings.senders), default=30)
@@ -324,8 +323,6 @@ class _Step:
         self.runnables: list[Runnable] = []
         self.waits: dict[uuid.UUID, timedelta] = {}
         self.jobs: list[queue.Job] = []
-        self.revised = False
-        """Something in flight is no longer what would be sent now."""
 
     def newborn(self, planned: Planned) -> NewDelivery:
         return newborn(planned, self._stored.lineage, self._context.settings, self._stored.hold, self._now)
@@ -355,14 +352,14 @@ class _Step:
                 if left is None and mine.state in _PENDING:
                     await self._stop(mine, None)
                     return True
-                if left is not None:
-                    planned = left.delivery
-                    await deliveries.confirm(self._connection, mine.id, planned.qualified, planned.recipients)
+                recipients = left.delivery.recipients if left is not None else None
+                await deliveries.confirm(self._connection, mine.id, new.delivery.qualified, recipients)
                 return False
             case Change.REVISE if new is not None:
                 left = await self._left(new, mine)
                 wanted = frozenset(each.address.lower() for each in left.delivery.recipients) if left else frozenset()
-                self.revised |= (new.delivery.qualified, wanted) != (mine.qualified, mine.left)
+                if (new.delivery.qualified, wanted) != (mine.qualified, mine.left):
+                    await deliveries.revise(self._connection, mine.id)
                 return False
             case Change.STOP:
                 await self._stop(mine, decision)

@@ -127,10 +127,10 @@ class EndedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """What the store accepted: number of attempts of each delivery whose claim was still ours, and the successors that
-    may go now."""
+    """What the store accepted: each delivery whose claim was still ours, as a job would now name it, and the successors
+    that may go now."""
 
-    attempts: dict[uuid.UUID, int]
+    ours: dict[uuid.UUID, Runnable]
     released: tuple[Runnable, ...]
 
 
@@ -164,10 +164,10 @@ async def end_attempts(connection: Connection, worker: uuid.UUID, ended: Sequenc
         [_result_row(each, result) for each in ended for result in each.results],
         [ack.row() for each in ended for ack in each.acks],
     )
-    attempts = {row["id"]: row["attempts"] for row in rows}
-    over = [each for each in ended if each.id in attempts and each.state not in OPEN]
+    ours = {each.id: each for each in _runnables(rows)}
+    over = [each for each in ended if each.id in ours and each.state not in OPEN]
     released = await release_successors(connection, [(each.lineage, each.channel) for each in over], now)
-    return Ends(attempts, released)
+    return Ends(ours, released)
 
 
 async def release_successors(
@@ -249,15 +249,21 @@ async def hold(connection: Connection, delivery_id: uuid.UUID, new: NewDelivery)
 
 
 async def confirm(
-    connection: Connection, delivery_id: uuid.UUID, qualified: bool, recipients: tuple[Recipient, ...]
+    connection: Connection, delivery_id: uuid.UUID, qualified: bool, recipients: tuple[Recipient, ...] | None
 ) -> None:
-    """What is to be sent still is, to these recipients, when its next try is due."""
-    await connection.execute(_SQL["confirm"], delivery_id, qualified, values.dump_recipients(recipients))
+    """What is to be sent still is, to these recipients (`None` = as before), when its next try is due."""
+    dumped = None if recipients is None else values.dump_recipients(recipients)
+    await connection.execute(_SQL["confirm"], delivery_id, qualified, dumped)
 
 
 async def recheck(connection: Connection, delivery_id: uuid.UUID) -> None:
     """What is in flight can no longer be stopped; should it come back, it is decided again before any other try."""
     await connection.execute(_SQL["recheck"], delivery_id)
+
+
+async def revise(connection: Connection, delivery_id: uuid.UUID) -> None:
+    """What is in flight would be sent otherwise now; should it come back, it is decided again before any other try."""
+    await connection.execute(_SQL["revise"], delivery_id)
 
 
 async def close(

@@ -20,9 +20,6 @@ from pfi.store.database import Connection
 
 _SQL = sql.load("patients")
 
-NEVER = -1
-"""Version of a record that decisions never took into account: they are to be made again."""
-
 Fold = Callable[[Sequence[PatientEvent], Sequence[PatientState]], PatientState]
 """Statements of one record, and what was known before statements were kept (of the record itself, then of those that it
 absorbed) -> what is known."""

@@ -56,8 +56,10 @@ ALTER TABLE deliveries ADD COLUMN priority text NOT NULL DEFAULT 'normal' CHECK 
 ALTER TABLE deliveries ADD COLUMN mailbox text NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN not_before timestamptz;
 ALTER TABLE deliveries ADD COLUMN recheck boolean NOT NULL DEFAULT false;
+ALTER TABLE deliveries ADD COLUMN revise boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN deliveries.not_before IS 'schedule of a site rule';
 COMMENT ON COLUMN deliveries.recheck IS 'decided otherwise while it was in flight: to be decided again before any other try';
+COMMENT ON COLUMN deliveries.revise IS 'in flight to others, or under another identity, than decided now: to be decided again should it come back';
 COMMENT ON COLUMN deliveries.until IS 'what a held delivery waits for';
 COMMENT ON COLUMN deliveries.released IS 'an operator let it go: what only waits for a person does not hold it again';
 CREATE INDEX patients_by_change ON patients (updated_at);

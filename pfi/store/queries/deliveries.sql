@@ -5,6 +5,7 @@ WITH claimed AS (
     UPDATE deliveries
        SET claimed_as = state, state = 'in_flight', owner = $2, fence = fence + 1, claimed_at = $3
      WHERE id = $1
+       AND NOT revise
        AND (state = 'unknown' OR state = 'queued' AND NOT recheck AND (not_before IS NULL OR not_before <= $3))
        AND NOT EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
                         WHERE link.message_id = deliveries.message_id AND link.version <> patients.version)
@@ -19,13 +20,13 @@ SELECT claimed.*, messages.received_at, messages.listener, messages.sender, bodi
 -- The message of a delivery that must be decided again before it is tried.
 SELECT message_id FROM deliveries
  WHERE id = $1 AND state IN ('queued', 'unknown')
-   AND (recheck AND state = 'queued'
+   AND (revise OR recheck AND state = 'queued'
         OR EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
                             WHERE link.message_id = deliveries.message_id AND link.version <> patients.version))
 
 -- name: unsure
 -- Whether something was told of the patient since a delivery ($1) was decided, or it was decided otherwise.
-SELECT recheck OR EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
+SELECT recheck OR revise OR EXISTS (SELECT FROM message_patients AS link JOIN patients ON patients.id = link.patient
                            WHERE link.message_id = deliveries.message_id AND link.version <> patients.version)
   FROM deliveries WHERE id = $1
 
@@ -54,7 +55,7 @@ WITH given AS (
       FROM given JOIN mine USING (id)
      WHERE deliveries.id = given.id AND deliveries.state = 'in_flight'
        AND deliveries.owner = $2 AND deliveries.fence = given.fence
-    RETURNING deliveries.id, deliveries.message_id, deliveries.attempts
+    RETURNING deliveries.id, deliveries.message_id, deliveries.destination, deliveries.attempts, deliveries.priority
 ), kept AS (
     INSERT INTO attempts (delivery_id, number, kind, worker, started_at, ended_at, outcome, code, text, warnings,
                           evidence)
@@ -86,7 +87,7 @@ WITH given AS (
            finished_at timestamptz)
       JOIN ended ON ended.id = row.delivery_id
 )
-SELECT id, attempts FROM ended
+SELECT id, destination, attempts, priority FROM ended
 
 -- name: release_successors
 -- After an end, in the same transaction but as a statement of its own: it must see what was committed meanwhile.
@@ -155,7 +156,7 @@ UPDATE deliveries
    SET destination = $3, next_try = greatest($2::timestamptz, $8::timestamptz), hold_until = NULL, code = '', text = '', until = '',
        qualified = $4, recipients = $5, addressees = CASE WHEN attempts = 0 THEN $5 ELSE addressees END,
        priority = $6, mailbox = $7, not_before = $8,
-       released = released OR $9, recheck = false,
+       released = released OR $9, recheck = false, revise = false,
        state = CASE WHEN EXISTS (SELECT FROM deliveries AS earlier
                                   WHERE earlier.lineage = deliveries.lineage AND earlier.channel = deliveries.channel
                                     AND earlier.seq < deliveries.seq
@@ -169,23 +170,28 @@ RETURNING id, destination, attempts, priority, state
 -- $5 what it waits for. The end of a hold does not move.
 UPDATE deliveries
    SET state = 'held', next_try = NULL, hold_until = coalesce(hold_until, $2), code = $3, text = $4, until = $5,
-       recheck = false
+       recheck = false, revise = false
  WHERE id = $1 AND state IN ('held', 'waiting', 'queued')
 RETURNING id
 
 -- name: confirm
--- Still to be sent, as decided now: who is served and under which identity may have changed.
-UPDATE deliveries SET qualified = $2, recipients = $3, addressees = CASE WHEN attempts = 0 THEN $3 ELSE addressees END,
-       recheck = false
+-- Still to be sent, as decided now: who is served ($3, null = as before) and under which identity may have changed.
+UPDATE deliveries
+   SET qualified = $2, recipients = coalesce($3, recipients),
+       addressees = CASE WHEN attempts = 0 THEN coalesce($3, addressees) ELSE addressees END,
+       recheck = false, revise = false
  WHERE id = $1 AND state IN ('waiting', 'queued', 'unknown')
 
 -- name: recheck
-UPDATE deliveries SET recheck = true WHERE id = $1 AND state IN ('in_flight', 'unknown')
+UPDATE deliveries SET recheck = true, revise = false WHERE id = $1 AND state IN ('in_flight', 'unknown')
+
+-- name: revise
+UPDATE deliveries SET revise = true WHERE id = $1 AND state = 'in_flight'
 
 -- name: close
 -- Ends what no process works on: $1 delivery, $2 state, $3 now, $4 the states it may leave.
 UPDATE deliveries
-   SET state = $2, finished_at = $3, next_try = NULL, hold_until = NULL, until = '', recheck = false,
+   SET state = $2, finished_at = $3, next_try = NULL, hold_until = NULL, until = '', recheck = false, revise = false,
        code = coalesce($5, code), text = coalesce($6, text)
  WHERE id = $1 AND state = ANY ($4::text[])
 RETURNING id, lineage, channel
