@@ -158,18 +158,31 @@ class DmpConnector:
         return call if isinstance(call, Outcome) else _contained(await self._resolve(delivery, call), call.entity)
 
     async def _resolve(self, delivery: Delivery, call: _Call) -> Outcome:
+        seen = await self._looked_for(delivery, call)
+        if seen.kind is not OutcomeKind.NOT_DELIVERED:
+            return seen
+        if delivery.request is Request.DELETE:
+            return await self._delete(delivery, call, sent_before=True)
+        return await self._send(replace(delivery, attempt=max(delivery.attempt, 2)), call)
+
+    async def look(self, delivery: Delivery) -> Outcome:
+        """Asks for our documents by uniqueId, and sends nothing whatever the answer: for what may no longer leave."""
+        call = self._ready(delivery)
+        return call if isinstance(call, Outcome) else _contained(await self._looked_for(delivery, call), call.entity)
+
+    async def _looked_for(self, delivery: Delivery, call: _Call) -> Outcome:
+        """A lot is accepted or refused whole: all its documents are there, or its deletion left none."""
         found = [await self._find(document.unique_id, delivery, call) for document in delivery.documents]
         for answer in found:
             if isinstance(answer, Outcome):
                 # Whatever the reason, the first doubt remains.
                 return replace(answer, kind=OutcomeKind.UNKNOWN)
-        if delivery.request is Request.DELETE:
-            if not any(found):
-                return Outcome(OutcomeKind.DELIVERED, evidence={"resolved_by": "TD3.1b"})
-            return await self._delete(delivery, call, sent_before=True)
-        if all(found):
+        done = not any(found) if delivery.request is Request.DELETE else all(found)
+        if done:
             return Outcome(OutcomeKind.DELIVERED, evidence={"resolved_by": "TD3.1b"})
-        return await self._send(replace(delivery, attempt=max(delivery.attempt, 2)), call)
+        return Outcome(
+            OutcomeKind.NOT_DELIVERED, "DMP_NOT_THERE", "Le DMP ne montre pas le résultat de l'envoi précédent."
+        )
 
     def preview(self, delivery: Delivery) -> Preview:
         """The feeding request as HTTP. Before `open`, throw-away certificates sign it; entryUUIDs that only the

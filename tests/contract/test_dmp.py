@@ -14,7 +14,7 @@ import pytest
 
 from connectors.dmp.connector import DmpConnector
 from connectors.dmp.settings import DmpSettings
-from pfi.engine.connector import Connector
+from pfi.engine.connector import Connector, Looker
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind
 from pfi.model.errors import ConfigurationError, SenderDataError
 from pfi.model.parties import Author
@@ -447,6 +447,26 @@ async def test_a_document_that_is_still_there_is_deleted_again(folder: Path) -> 
     outcome, peer = await resolved(folder, Dmp(registry=registry), DELETION)
     assert outcome.kind is OutcomeKind.DELIVERED
     assert len(peer.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("of", "registry", "kind"),
+    [
+        (None, [found("urn:uuid:9")], OutcomeKind.DELIVERED),
+        (None, [], OutcomeKind.NOT_DELIVERED),
+        (DELETION, [], OutcomeKind.DELIVERED),
+        (DELETION, [found("urn:uuid:9")], OutcomeKind.NOT_DELIVERED),
+    ],
+    ids=["there", "not there", "deleted", "not deleted"],
+)
+async def test_what_may_no_longer_leave_is_looked_for_and_never_sent(
+    folder: Path, of: Delivery | None, registry: list[str], kind: OutcomeKind
+) -> None:
+    async with opened(folder, Dmp(registry=[says(each) for each in registry])) as (connector, peer):
+        assert isinstance(connector, Looker)
+        outcome = await connector.look(of or delivery())
+    assert outcome.kind is kind
+    assert peer.paths == ["/registry"]
 
 
 # --- check, open, preview ---
