@@ -15,6 +15,7 @@ from connectors.dmp.settings import DmpSettings
 from connectors.dmp.wire import WireRequest
 from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.model.errors import ConfigurationError
+from pfi.standards.x509.contexts import load_authorities, load_pair
 from pfi.standards.x509.guard import Judge, guarded_context
 from pfi.standards.x509.secret import read_secret
 
@@ -174,24 +175,9 @@ def client_context(settings: DmpSettings, judge: Judge = _everybody) -> ssl.SSLC
     context = guarded_context(judge)
     context.set_ciphers(_CIPHERS)
     tls = settings.tls
-    try:
-        context.load_verify_locations(cafile=tls.ca)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError(
-            "DMP_CA_UNREADABLE",
-            f"Autorités de certification du DMP illisibles : {tls.ca}.",
-            "Donner les certificats racines de l'IGC Santé au format PEM (tls.ca).",
-        ) from None
+    load_authorities(context, tls.ca, code="DMP_CA_UNREADABLE", service="DMP")
     password = read_secret(tls.key_password, "tls.key_password")
-    try:
-        # A callable, so that OpenSSL never asks on the terminal.
-        context.load_cert_chain(tls.certificate, tls.key, password=lambda: password)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError(
-            "DMP_TLS_CERTIFICATE_UNREADABLE",
-            f"Certificat ou clé d'authentification illisible : {tls.certificate}.",
-            "Vérifier tls.certificate, tls.key et tls.key_password.",
-        ) from None
+    load_pair(context, tls.certificate, tls.key, password, code="DMP_TLS_CERTIFICATE_UNREADABLE", service="DMP")
     return context
 
 

@@ -11,11 +11,11 @@ import structlog
 
 from connectors.fhir.session import Session
 from connectors.fhir.settings import FhirListenerSettings
-from connectors.fhir.tls import listener_context
 from pfi.engine.connector import ConnectorSettings, Intake
 from pfi.model.errors import ConfigurationError, system_reason
 from pfi.standards.fhir.capability import write_capability
 from pfi.standards.fhir.parser import load_models
+from pfi.standards.x509.contexts import ListenerTlsSettings, listener_context
 
 _BACKLOG = 256
 _LAST_SECOND = 1.0
@@ -53,7 +53,7 @@ class FhirListener:
     async def start(self) -> None:
         """Binds and serves. Raises ConfigurationError: `FHIR_BIND`, `FHIR_TLS_CERTIFICATE`, `FHIR_TLS_CA`."""
         settings = self._settings
-        context: ssl.SSLContext | None = listener_context(settings.tls) if settings.tls is not None else None
+        context = _tls(settings.tls) if settings.tls is not None else None
         await asyncio.to_thread(load_models)
         try:
             self._server = await asyncio.start_server(
@@ -149,3 +149,9 @@ def _product_version() -> str:
         return version("pfi")
     except PackageNotFoundError:
         return ""
+
+
+def _tls(settings: ListenerTlsSettings) -> ssl.SSLContext:
+    context = listener_context(settings, "FHIR")
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,46 +1,13 @@
 """Settings of the FHIR listener; a field's description is its documentation."""
 
-from enum import StrEnum
-from pathlib import Path
-from typing import Self
-
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from pfi.engine.connector import ConnectorSettings
-from pfi.standards.x509.secret import Secret
+from pfi.standards.x509.contexts import ListenerTlsSettings
 
 
 class _Block(ConnectorSettings):
     model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class ClientCertificates(StrEnum):
-    """What the listener asks of the senders during the TLS handshake."""
-
-    NONE = "none"
-    OPTIONAL = "optional"
-    REQUIRED = "required"
-
-
-class ListenerTlsSettings(_Block):
-    """TLS 1.2 at least; without this block the listener speaks plain HTTP."""
-
-    certificate: Path
-    """Certificate of this server, PEM, followed by its issuers."""
-    key: Path
-    """Its private key, PEM."""
-    key_password: Secret | None = None
-    """Password of the key, when it has one."""
-    ca: Path | None = None
-    """Authorities of the senders' certificates, PEM. The system's own roots are never used."""
-    client_certificates: ClientCertificates = ClientCertificates.REQUIRED
-    """Whether senders must show a certificate of `ca`: `none`, `optional` or `required`."""
-
-    @model_validator(mode="after")
-    def _authorities_given(self) -> Self:
-        if self.client_certificates is not ClientCertificates.NONE and self.ca is None:
-            raise ValueError(f"« ca » est obligatoire avec « client_certificates: {self.client_certificates} »")
-        return self
 
 
 class ListenerLimits(_Block):

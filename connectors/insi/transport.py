@@ -10,6 +10,7 @@ import httpx
 from connectors.insi.settings import InsiSettings
 from connectors.insi.wire import WireRequest
 from pfi.model.errors import ConfigurationError
+from pfi.standards.x509.contexts import load_authorities, load_pair
 from pfi.standards.x509.secret import read_secret
 
 MAX_ANSWER: Final = 1024 * 1024
@@ -124,24 +125,9 @@ def client_context(settings: InsiSettings) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     tls = settings.tls
-    try:
-        context.load_verify_locations(cafile=tls.ca)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError(
-            "INSI_CA_UNREADABLE",
-            f"Autorités de certification d'INSi illisibles : {tls.ca}.",
-            "Donner les certificats racines du téléservice au format PEM (tls.ca).",
-        ) from None
+    load_authorities(context, tls.ca, code="INSI_CA_UNREADABLE", service="INSi")
     password = read_secret(tls.key_password, "key_password")
-    try:
-        # A callable, so that OpenSSL never asks on the terminal.
-        context.load_cert_chain(tls.certificate, tls.key, password=lambda: password)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError(
-            "INSI_TLS_CERTIFICATE_UNREADABLE",
-            f"Certificat INSi ou clé illisible : {tls.certificate}.",
-            "Vérifier tls.certificate, tls.key et tls.key_password.",
-        ) from None
+    load_pair(context, tls.certificate, tls.key, password, code="INSI_TLS_CERTIFICATE_UNREADABLE", service="INSi")
     return context
 
 

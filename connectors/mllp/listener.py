@@ -1,7 +1,6 @@
 """The MLLP source: a server for the hospital's applications."""
 
 import asyncio
-import ssl
 from collections import Counter
 from typing import Any
 
@@ -9,9 +8,9 @@ import structlog
 
 from connectors.mllp.session import Session
 from connectors.mllp.settings import MllpListenerSettings
-from connectors.mllp.tls import listener_context
 from pfi.engine.connector import ConnectorSettings, Intake
 from pfi.model.errors import ConfigurationError, system_reason
+from pfi.standards.x509.contexts import listener_context
 
 _BACKLOG = 256
 _LAST_SECOND = 1.0
@@ -45,7 +44,7 @@ class MllpListener:
     async def start(self) -> None:
         """Binds and serves. Raises ConfigurationError: `MLLP_BIND`, `MLLP_TLS_CERTIFICATE`, `MLLP_TLS_CA`."""
         settings = self._settings
-        context: ssl.SSLContext | None = listener_context(settings.tls) if settings.tls is not None else None
+        context = listener_context(settings.tls, "MLLP") if settings.tls is not None else None
         loop = asyncio.get_running_loop()
         handshake = self.limits.handshake_seconds if context is not None else None
         try:

@@ -3,7 +3,6 @@
 import hashlib
 import ssl
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from cryptography import x509
@@ -11,6 +10,7 @@ from cryptography import x509
 from connectors.mssante.settings import MssanteSettings
 from pfi.engine.connector import CertificateState
 from pfi.model.errors import BugError, ConfigurationError, system_reason
+from pfi.standards.x509.contexts import load_authorities, load_pair
 from pfi.standards.x509.identity import CertifiedKey, check_dates, fingerprint
 from pfi.standards.x509.renewal import PairFiles, RenewedPair
 from pfi.standards.x509.secret import read_secret
@@ -104,21 +104,20 @@ def client_context(settings: MssanteSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
-    _load_authorities(context, settings.ca_bundle, "ca_bundle")
+    load_authorities(context, settings.ca_bundle, code="MSS_CA_BUNDLE", service="MSSanté")
     if settings.crl is not None:
-        _load_authorities(context, settings.crl, "crl")
+        load_authorities(context, settings.crl, code="MSS_CA_BUNDLE", service="MSSanté")
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
     if settings.client_cert is not None:
         password = read_secret(settings.key_password, "key_password")
-        try:
-            # A callable, so that OpenSSL never asks for it on the terminal.
-            context.load_cert_chain(settings.client_cert, settings.client_key, password=lambda: password)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(
-                "MSS_CLIENT_CERTIFICATE",
-                f"Certificat client MSSanté ou clé inutilisable ({_reason(error)}).",
-                "Vérifier client_cert, client_key et key_password.",
-            ) from None
+        load_pair(
+            context,
+            settings.client_cert,
+            settings.client_key,
+            password,
+            code="MSS_CLIENT_CERTIFICATE",
+            service="MSSanté",
+        )
     return context
 
 
@@ -136,17 +135,6 @@ def _readable(files: PairFiles) -> x509.Certificate | None:
         return x509.load_pem_x509_certificates(files.certificate.read_bytes())[0]
     except (OSError, ValueError):
         return None
-
-
-def _load_authorities(context: ssl.SSLContext, path: Path, what: str) -> None:
-    try:
-        context.load_verify_locations(cafile=path)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            "MSS_CA_BUNDLE",
-            f"« {what} » : {path} inutilisable ({_reason(error)}).",
-            "Donner un fichier PEM de l'IGC Santé.",
-        ) from None
 
 
 def _reason(error: Exception) -> str:

@@ -7,14 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.mllp.settings import (
-    ClientCertificates,
     ClientTlsSettings,
-    ListenerTlsSettings,
     MllpListenerSettings,
     MllpSettings,
 )
-from connectors.mllp.tls import client_context, listener_context
+from connectors.mllp.tls import client_context
 from pfi.model.errors import ConfigurationError
+from pfi.standards.x509.contexts import ClientCertificates, ListenerTlsSettings, listener_context
 from tests.contract.mllp_peers import TlsFiles, tls_files
 
 
@@ -66,7 +65,7 @@ def test_the_listener_asks_for_client_certificates_as_told(
         certificate=files.server, key=files.server_key, ca=files.ca, client_certificates=chosen
     )
 
-    context = listener_context(settings)
+    context = listener_context(settings, "MLLP")
 
     assert context.verify_mode is expected
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -86,7 +85,7 @@ def test_a_certificate_that_is_not_one_is_a_configuration_error(files: TlsFiles,
     settings = ListenerTlsSettings(certificate=empty, key=files.server_key, client_certificates=ClientCertificates.NONE)
 
     with pytest.raises(ConfigurationError, match="MLLP_TLS_CERTIFICATE"):
-        listener_context(settings)
+        listener_context(settings, "MLLP")
 
 
 def test_a_key_of_another_pair_is_a_configuration_error(files: TlsFiles) -> None:
