@@ -1,6 +1,5 @@
 """`pfi alerts`: what operators must know of until it is over."""
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
 
@@ -10,12 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pfi.cli.desk import at_desk
 from pfi.cli.options import config_option, json_option
-from pfi.engine import logs
 from pfi.engine.alerts import CERTIFICATE_EXPIRES, CERTIFICATE_FAULT, DISCHARGE_LETTER_LATE, Alerts
 from pfi.engine.configuration import Configuration
-from pfi.engine.runner import open_desk
-from pfi.engine.settings import LogSettings
+from pfi.engine.runner import Desk
 from pfi.store.alerts import Alert
 
 _KINDS = {
@@ -54,8 +52,7 @@ def alerts(config_path: Path, everything: bool, limit: int, as_json: bool) -> No
 
     Une alerte se clôt d'elle-même quand sa cause a disparu ; « pfi show » montre le message dont elle parle.
     """
-    logs.configure(LogSettings(level="warning"))
-    found = asyncio.run(_read(config_path, everything, limit))
+    found = at_desk(Configuration.read(config_path), lambda desk: _read(desk, everything, limit))
     if as_json:
         rows = [{name: getattr(alert, name) for name in alert.__dataclass_fields__} for alert in found]
         click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
@@ -65,10 +62,9 @@ def alerts(config_path: Path, everything: bool, limit: int, as_json: bool) -> No
         click.echo("Aucune alerte." if everything else "Aucune alerte ouverte.")
 
 
-async def _read(config_path: Path, everything: bool, limit: int) -> tuple[Alert, ...]:
-    async with open_desk(Configuration.read(config_path)) as desk:
-        board = Alerts(desk.database)
-        return await board.history(limit) if everything else await board.current()
+async def _read(desk: Desk, everything: bool, limit: int) -> tuple[Alert, ...]:
+    board = Alerts(desk.database)
+    return await board.history(limit) if everything else await board.current()
 
 
 def _table(found: tuple[Alert, ...], everything: bool) -> Table:

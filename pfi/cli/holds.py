@@ -1,10 +1,7 @@
 """`pfi holds`, `pfi release`, `pfi cancel`: what waits, and the decisions that only a person takes."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 import orjson
@@ -12,25 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pfi.cli.desk import at_desk
 from pfi.cli.options import config_option, json_option
 from pfi.cli.outcomes import WAITS_FOR
-from pfi.engine import logs
 from pfi.engine.configuration import Configuration
 from pfi.engine.holds import HeldLine
-from pfi.engine.runner import Desk, open_desk
-from pfi.engine.settings import LogSettings
-
-Result = TypeVar("Result")
-
-
-def _at_desk(config_path: Path, work: Callable[[Desk], Awaitable[Result]]) -> Result:
-    logs.configure(LogSettings(level="warning"))
-
-    async def run() -> Result:
-        async with open_desk(Configuration.read(config_path)) as desk:
-            return await work(desk)
-
-    return asyncio.run(run())
+from pfi.engine.runner import Desk
 
 
 @click.command(short_help="Liste ce qui attend, et ce que cela attend.")
@@ -46,7 +30,7 @@ def _at_desk(config_path: Path, work: Callable[[Desk], Awaitable[Result]]) -> Re
 @json_option
 def holds(config_path: Path, limit: int, as_json: bool) -> None:
     """Liste les livraisons en attente, celles qui expirent le plus tôt d'abord."""
-    lines = _at_desk(config_path, lambda desk: desk.holds.waiting(limit))
+    lines = at_desk(Configuration.read(config_path), lambda desk: desk.holds.waiting(limit))
     if as_json:
         rows = [{name: getattr(line, name) for name in line.__dataclass_fields__} for line in lines]
         click.echo(orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2).decode())
@@ -87,7 +71,7 @@ def release(delivery: str, config_path: Path) -> None:
         done = await desk.holds.release(found)
         return done.done, done.text
 
-    done, text = _at_desk(config_path, work)
+    done, text = at_desk(Configuration.read(config_path), work)
     click.echo("Livraison libérée." if done else f"Livraison non libérée. {text}", err=not done)
     sys.exit(0 if done else 1)
 
@@ -103,7 +87,7 @@ def cancel(delivery: str, config_path: Path) -> None:
         found = await desk.holds.find(delivery)
         return found is not None and await desk.holds.cancel(found)
 
-    done = _at_desk(config_path, work)
+    done = at_desk(Configuration.read(config_path), work)
     text = "Livraison annulée." if done else "Aucune livraison annulée : voir « pfi holds »."
     click.echo(text, err=not done)
     sys.exit(0 if done else 1)

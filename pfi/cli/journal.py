@@ -1,11 +1,10 @@
 """`pfi messages`, `pfi show`, `pfi replay`: what was received, what became of it, and trying again."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import orjson
@@ -13,27 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pfi.cli.desk import at_desk
 from pfi.cli.message_page import print_message
 from pfi.cli.options import config_option, json_option
 from pfi.cli.outcomes import KINDS, STATES, state_text
-from pfi.engine import logs
 from pfi.engine.configuration import Configuration
 from pfi.engine.journal import MessageFilter
-from pfi.engine.runner import Desk, open_desk
-from pfi.engine.settings import LogSettings
 from pfi.model.errors import SenderDataError
-
-Result = TypeVar("Result")
-
-
-def _at_desk(config_path: Path, work: Callable[[Desk], Awaitable[Result]]) -> Result:
-    logs.configure(LogSettings(level="warning"))
-
-    async def run() -> Result:
-        async with open_desk(Configuration.read(config_path)) as desk:
-            return await work(desk)
-
-    return asyncio.run(run())
 
 
 def _dump(value: object) -> None:
@@ -83,7 +68,7 @@ def messages(
         state=state,
         limit=limit,
     )
-    lines = _at_desk(config_path, lambda desk: desk.journal.messages(wanted))
+    lines = at_desk(Configuration.read(config_path), lambda desk: desk.journal.messages(wanted))
     if as_json:
         _dump([{name: getattr(line, name) for name in line.__dataclass_fields__} for line in lines])
         return
@@ -111,12 +96,12 @@ def messages(
 def show(message_id: int, config_path: Path, raw: bool, as_json: bool) -> None:
     """Montre le message NUMÉRO : constats, décisions et raisons, livraisons, essais, accusés, événements."""
     if raw:
-        body = _at_desk(config_path, lambda desk: desk.journal.body(message_id))
+        body = at_desk(Configuration.read(config_path), lambda desk: desk.journal.body(message_id))
         if body is None:
             raise _unknown(message_id)
         sys.stdout.buffer.write(body)
         return
-    view = _at_desk(config_path, lambda desk: desk.journal.message(message_id))
+    view = at_desk(Configuration.read(config_path), lambda desk: desk.journal.message(message_id))
     if view is None:
         raise _unknown(message_id)
     if as_json:
@@ -134,7 +119,7 @@ def replay(message_id: int, config_path: Path, as_json: bool) -> None:
 
     Ce qui est déjà remis ne repart jamais. Le travail est fait par les moteurs en marche.
     """
-    report = _at_desk(config_path, lambda desk: desk.replay.replay(message_id))
+    report = at_desk(Configuration.read(config_path), lambda desk: desk.replay.replay(message_id))
     if as_json:
         _dump({name: getattr(report, name) for name in report.__dataclass_fields__})
     else:

@@ -1,24 +1,18 @@
 """`pfi patient`: what is known of a patient, and the local register of objections."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 import click
 import orjson
 
+from pfi.cli.desk import at_desk
 from pfi.cli.options import config_option, json_option
-from pfi.engine import logs
 from pfi.engine.configuration import Configuration
 from pfi.engine.register import Entry, named
-from pfi.engine.runner import Desk, open_desk
-from pfi.engine.settings import LogSettings
 from pfi.model.patient import DmpStatus, Feeding, Ins, Patient, PatientState
 from pfi.model.profile import Environment
-
-Result = TypeVar("Result")
 
 _OIDS = {Environment.PRODUCTION: "1.2.250.1.213.1.4.8", Environment.TEST: "1.2.250.1.213.1.4.10"}
 _FEEDING = {
@@ -41,17 +35,6 @@ def _patient_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _at_desk(config_path: Path, work: Callable[[Desk, Configuration], Awaitable[Result]]) -> Result:
-    logs.configure(LogSettings(level="warning"))
-    configuration = Configuration.read(config_path)
-
-    async def run() -> Result:
-        async with open_desk(configuration) as desk:
-            return await work(desk, configuration)
-
-    return asyncio.run(run())
-
-
 def _named(configuration: Configuration, ipp: str, authority: str, ins: str, oid: str) -> Patient:
     if not ipp and not ins:
         raise click.UsageError("Désigner le patient : --ipp et --authority, ou --ins.")
@@ -72,11 +55,9 @@ def patient() -> None:
 @json_option
 def show(ipp: str, authority: str, ins: str, oid: str, config_path: Path, as_json: bool) -> None:
     """Montre le statut d'identité, l'état du DMP, les oppositions et les séjours connus."""
-
-    async def work(desk: Desk, configuration: Configuration) -> PatientState | None:
-        return await desk.register.known(_named(configuration, ipp, authority, ins, oid))
-
-    state = _at_desk(config_path, work)
+    configuration = Configuration.read(config_path)
+    named_patient = _named(configuration, ipp, authority, ins, oid)
+    state = at_desk(configuration, lambda desk: desk.register.known(named_patient))
     facts = dict(_facts(state)) if state is not None else {}
     if as_json:
         click.echo(orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode())
@@ -114,11 +95,9 @@ def register_entry(
     entry = Entry(told.get("pro_opposed"), told.get("cit_opposed"), ins_impossible)
     if entry.empty:
         raise click.UsageError("Rien à inscrire : --object, --lift, --ins-impossible ou --ins-possible.")
-
-    async def work(desk: Desk, configuration: Configuration) -> None:
-        await desk.register.enter(_named(configuration, ipp, authority, ins, oid), entry)
-
-    _at_desk(config_path, work)
+    configuration = Configuration.read(config_path)
+    named_patient = _named(configuration, ipp, authority, ins, oid)
+    at_desk(configuration, lambda desk: desk.register.enter(named_patient, entry))
     click.echo("Inscrit au registre local.")
 
 

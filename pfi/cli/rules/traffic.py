@@ -4,17 +4,18 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import orjson
 from rich.console import Console
 from rich.table import Table
 
+from pfi.cli.desk import at_desk
 from pfi.cli.explanation import CHANNELS
 from pfi.cli.options import config_option, json_option
 from pfi.cli.rules.words import CHANGES, SKIPPED, change_lines, change_object
@@ -24,12 +25,10 @@ from pfi.engine.configuration import Configuration
 from pfi.engine.coverage import Coverage, RuleUse, cover
 from pfi.engine.folder import Folder
 from pfi.engine.rulebooks import read_rules
-from pfi.engine.runner import Desk, open_desk, open_rule_register
+from pfi.engine.runner import Desk, open_rule_register
 from pfi.engine.settings import LogSettings, Settings
 from pfi.model.clock import system_clock
 from pfi.routing.rules import RuleBook
-
-Result = TypeVar("Result")
 
 _days = click.option(
     "--days", type=click.IntRange(1, 3650), metavar="NOMBRE", help="Sur les messages de ces derniers jours (7)."
@@ -67,7 +66,7 @@ def diff(files: tuple[Path, ...], config_path: Path, days: int | None, folder: P
             await report.take(desk.comparison.journal(new, since, report.tally))
             return desk.rules
 
-        old = _at_desk(Configuration.read(config_path), on_journal)
+        old = at_desk(Configuration.read(config_path), on_journal)
     else:
         old = _in_force(config_path)
         configured = config_path.is_file()
@@ -92,7 +91,7 @@ def coverage(config_path: Path, days: int | None, as_json: bool) -> None:
     async def work(desk: Desk) -> Coverage:
         return await cover(desk.database, desk.rules, since)
 
-    found = _at_desk(Configuration.read(config_path), work)
+    found = at_desk(Configuration.read(config_path), work)
     if as_json:
         _dump(
             {
@@ -215,16 +214,6 @@ def _in_force(config_path: Path) -> RuleBook:
         async with open_rule_register(configuration) as register:
             active = await register.in_force()
         return active[1] if active else read_rules(configuration.settings.rules).book
-
-    return asyncio.run(run())
-
-
-def _at_desk(configuration: Configuration, work: Callable[[Desk], Awaitable[Result]]) -> Result:
-    logs.configure(LogSettings(level="warning"))
-
-    async def run() -> Result:
-        async with open_desk(configuration) as desk:
-            return await work(desk)
 
     return asyncio.run(run())
 
