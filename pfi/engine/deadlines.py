@@ -4,17 +4,15 @@ Pure: what is due, from when it is late, who must get it, and what to tell the o
 (LDL_J0).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pfi.engine.settings import AlertSettings
-from pfi.model.decision import Action
+from pfi.model.decision import Action, Channel, Decision
 from pfi.model.parties import Recipient
 from pfi.model.patient import PatientState
 from pfi.model.submission import Submission
-from pfi.routing import table
-from pfi.routing.facts import read_facts
 from pfi.routing.rules import RuleBook
 from pfi.standards.hl7v2.timestamp import read_timestamp
 from pfi.store.letters import Blocked, Letter, Terms
@@ -51,19 +49,10 @@ _ACTIONS = {
 _UNKNOWN = " ; médecin traitant inconnu : la remise à tout professionnel suffirait"
 
 
-def deadline_of(submission: Submission, rules: RuleBook) -> str:
-    """Time limit that the legal table sets to a submission, empty = none."""
-    if not any(
-        test.row.deadline
-        for document in submission.documents
-        for test in rules.by_type.get(document.header.code.code, ())
-    ):
-        return ""
-    facts = (
-        read_facts(submission, document, submission.tags, rules.settings, rules.genetics_types)
-        for document in submission.documents
-    )
-    return next((row.deadline for row in table.match(facts, rules.by_type).rows if row.deadline), "")
+def deadline_of(decisions: Iterable[Decision], rules: RuleBook) -> str:
+    """Time limit that the law sets to the mail to professionals, by the rows that its decision names; empty = none."""
+    named = {reason.rule for each in decisions if each.channel is Channel.PRO for reason in each.because}
+    return next((row.deadline for row in rules.rows if row.deadline and row.id in named), "")
 
 
 def letter_of(

@@ -285,7 +285,7 @@ class EngineIntake:
             )
             if accepted is not None:
                 await self._file.record_letter(
-                    connection, accepted.id, submission, known, documents[0].lineage, reading.received_at
+                    connection, accepted.id, conclusion, known, documents[0].lineage, reading.received_at
                 )
                 await queue.enqueue(connection, [*self._jobs(wishes, accepted), *self._outbox.jobs(acks)])
         if accepted is None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from pfi.engine import deadlines
 from pfi.engine.context import Context
-from pfi.engine.interpretation import ins_keys, local_keys
+from pfi.engine.interpretation import Conclusion, ins_keys, local_keys
 from pfi.identity import history
 from pfi.model.adt import PatientEvent
 from pfi.model.patient import Ins, Patient, PatientState
@@ -66,14 +66,17 @@ class PatientFile:
         self,
         connection: Connection,
         message_id: int,
-        submission: Submission,
+        conclusion: Conclusion,
         known: Known,
         lineage: str,
         received_at: datetime,
     ) -> None:
         """Has the deadline of a discharge letter watched; nothing for other documents. A letter decided again is
         recorded again: the day of discharge and the médecin traitant may be known better."""
-        deadline = deadlines.deadline_of(submission, self._context.rules)
+        submission = conclusion.submission
+        if submission is None:
+            return
+        deadline = deadlines.deadline_of(conclusion.decisions, self._context.rules)
         settings = self._context.settings.alerts
         letter = deadlines.letter_of(
             submission, deadline, state_of(known), lineage=lineage, received_at=received_at, settings=settings

@@ -239,9 +239,7 @@ class Reassessment:
         done = await self._apply(connection, stored, conclusion, existing, before, reopen, released)
         await patients.depend(connection, stored.id, versions)
         received_at = stored.submission.received_at or now
-        await self._file.record_letter(
-            connection, stored.id, conclusion.submission or stored.submission, known, stored.lineage, received_at
-        )
+        await self._file.record_letter(connection, stored.id, conclusion, known, stored.lineage, received_at)
         run = 0
         if done.changes or cause is not Cause.PATIENT or _differ(before, conclusion.decisions):
             run = await journal.add_run(connection, stored.id, conclusion.findings, conclusion.decisions)

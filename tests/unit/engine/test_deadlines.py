@@ -12,9 +12,12 @@ from pfi.engine.settings import AlertSettings, Settings
 from pfi.model.decision import Action
 from pfi.model.document import CdaHeader, CodedValue, Document, DocumentId, Level, Participant
 from pfi.model.parties import Author, Person, Recipient, RecipientKind
-from pfi.model.patient import Episode, Follower, Identifier, Patient, PatientState
+from pfi.model.patient import Episode, Follower, Identifier, IdentityStatus, Patient, PatientState
+from pfi.model.profile import SenderProfile
 from pfi.model.submission import MessageHeader, Orders, Request, Stay, Submission
+from pfi.routing.decide import decide
 from pfi.routing.rules import RuleBook, load_rules
+from pfi.routing.specimen import AssumedIdentity
 from pfi.store.letters import Blocked, Letter
 from pfi.store.states import DeliveryState
 from pfi.store.stays import visit_text, visit_text_of
@@ -75,6 +78,12 @@ def submission(
     )
 
 
+def deadline(sent: Submission) -> str:
+    """By the very decisions that are stored."""
+    identity = AssumedIdentity(IdentityStatus.QUALIFIED)
+    return deadlines.deadline_of(decide(sent, None, identity, rules(), SenderProfile(), RECEIVED), rules())
+
+
 def doctor(person: Person = DOCTOR, address: str = "Medecin@test.mssante.fr") -> Recipient:
     return Recipient(RecipientKind.PROFESSIONAL, address, person, identifier=person.identifier)
 
@@ -88,12 +97,18 @@ def watched(sent: Submission, state: PatientState | None = None) -> Letter:
 
 
 def test_a_discharge_letter_is_due_on_the_day_of_discharge() -> None:
-    assert deadlines.deadline_of(submission(), rules()) == deadlines.SAME_DAY
+    assert deadline(submission()) == deadlines.SAME_DAY
+
+
+def test_a_certificate_that_the_site_says_to_be_of_an_admission_without_consent_has_no_deadline() -> None:
+    """It is no discharge letter, whatever its type (E20): the rules say so, not the type alone."""
+    tagged = replace(submission(), tags=frozenset({"admission_without_consent"}))
+    assert deadline(tagged) == ""
 
 
 @pytest.mark.parametrize("type_code", ["34112-3", "11502-2", "18761-7"])
 def test_other_documents_have_no_deadline(type_code: str) -> None:
-    assert deadlines.deadline_of(submission(cda=header(type_code)), rules()) == ""
+    assert deadline(submission(cda=header(type_code))) == ""
 
 
 def test_a_document_without_deadline_is_not_watched() -> None:
