@@ -188,6 +188,3 @@ async def test_a_site_that_loads_old_letters_bounds_their_age(ward: Ward) -> Non
     await ward.receive(replace(LETTER, visit_text=""))
     assert await ward.at(ward.now) == 0
     assert [alert.subject for alert in await ward.open()] == [ward.subject]
-
-
-# The stay ------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,9 @@ from pfi.store import letters
 from tests.integration.engine.ward import LETTER, MIDNIGHT, MINUTE, MORNING, STAY, Ward
 
 
+# The stay ------------------------------------------------------------------------------------------------------------
+
+
 async def test_without_pv1_45_the_discharge_told_by_adt_counts(ward: Ward) -> None:
     await ward.receive(replace(LETTER, discharged_on=None))
     assert await ward.at(MIDNIGHT) == 0
