@@ -339,7 +339,7 @@ async def test_a_sender_that_never_reads_its_answers_is_dropped(intake: Recordin
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", listener.port))
-        with sock, pytest.raises(OSError, match=r"reset|pipe"):
+        with sock, pytest.raises((ConnectionResetError, BrokenPipeError)):
             await _pour(sock, b"".join(wrap(message(f"M{n}")) for n in range(2000)))
 
 
