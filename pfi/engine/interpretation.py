@@ -24,8 +24,9 @@ from pfi.model.errors import SenderDataError
 from pfi.model.finding import Finding, Severity, refuses
 from pfi.model.parties import Recipient
 from pfi.model.patient import Identifier, IdentityStatus, Ins, Patient, PatientState, Traits
-from pfi.model.profile import Policy, SenderProfile
+from pfi.model.profile import SenderProfile
 from pfi.model.submission import DocumentRequest, MessageHeader, Orders, Request, Standard, Stay, Submission
+from pfi.routing import remarks
 from pfi.routing.decide import decide
 from pfi.routing.exceptions.identity import ANONYMOUS
 from pfi.routing.rules import RuleBook
@@ -42,7 +43,7 @@ from pfi.standards.hl7v2.request import read_request
 from pfi.standards.hl7v2.timestamp import as_utc, read_timestamp
 from pfi.standards.hl7v2.tokenizer import UnreadableMessageError, parse
 
-OBLIGATION_GAP = "OBLIGATION_GAP"
+OBLIGATION_GAP = remarks.GAP.rule
 """Finding of `policy: warn`, told in the technical acknowledgment."""
 
 _INS_NOT_IN_DOCUMENT = Finding(
@@ -256,8 +257,7 @@ def conclude(
         decisions = tuple(_refused(submission, findings))
     else:
         decisions = decide(submission, state, identity, rules, profile, now, released=released)
-        if profile.policy is Policy.WARN:
-            findings = _each_once((*findings, *_gaps(decisions)))
+        findings = _each_once((*findings, *_gaps(decisions)))
     return Conclusion(_acknowledge(findings), findings, decisions, submission, identity)
 
 
@@ -485,14 +485,16 @@ def _each_once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 
 
 def _gaps(decisions: tuple[Decision, ...]) -> Iterator[Finding]:
-    """`policy: warn`: a duty that is not met and that the law does not explain, told in the acknowledgment."""
+    """`policy: warn`, the sender's or that of a rule of the site: a duty that is not met and that the law does not
+    explain, told in the acknowledgment."""
     for decision in decisions:
-        if decision.gap and not decision.legal_gap and decision.action is not Action.HOLD:
+        warned = any(reason.rule == OBLIGATION_GAP for reason in decision.because)
+        if warned and not decision.legal_gap and decision.action is not Action.HOLD:
             yield Finding(
                 OBLIGATION_GAP,
                 Severity.WARNING,
                 "OBX",
-                f"Envoi dû et non demandé ({decision.channel}) : article L. 1111-15 du code de la santé publique.",
+                f"Envoi dû et non réalisé ({decision.channel}, {decision.code}) : CSP, article L. 1111-15.",
                 "obligations digest §4",
                 err3="207",
             )

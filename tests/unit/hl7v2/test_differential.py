@@ -71,6 +71,7 @@ def test_any_message_is_cut_as_python_hl7_does(lines: list[str]) -> None:
         TechnicalAck(AckCode.AA),
         TechnicalAck(AckCode.AE, (AckError("101", "PV1^1^19", text="a|b"), AckError("207", "PID^1^3", "904"))),
         TechnicalAck(AckCode.AR, (AckError("207"),)),
+        TechnicalAck(AckCode.AA, (AckError("207", text="envoi dû", severity="W"),)),
     ],
 )
 def test_acknowledgments_are_valid_for_hl7apy(specimen: Specimen, ack: TechnicalAck) -> None:
