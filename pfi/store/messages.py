@@ -141,9 +141,14 @@ class Known:
 
     @property
     def states(self) -> tuple[PatientState, ...]:
-        """What ADT has told: of the local identity when it has told anything of it, else of the INS."""
+        """What ADT has told: of the local identity when it has said who that is, else of the INS too.
+
+        The local register says nothing of an identity: an entry must not hide an objection told of the INS.
+        """
         told = [record for record in self.records if record.state is not None]
-        chosen = [record for record in told if record.keys.intersection(self.keys.local)] or told
+        local = [record for record in told if record.keys.intersection(self.keys.local)]
+        identified = any(record.state and (record.state.reliability or record.state.ins_at) for record in local)
+        chosen = local if identified else told
         return tuple(record.state for record in chosen if record.state is not None)
 
     @property

@@ -13,7 +13,6 @@ from pfi.model.submission import Request
 from pfi.store import letters
 from tests.integration.engine.ward import LETTER, MIDNIGHT, MINUTE, MORNING, STAY, Ward
 
-
 # The stay ------------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from pfi.engine.intake import EngineIntake
 from pfi.engine.reassessment import Cause
+from pfi.engine.register import Entry, LocalRegister, named
 from pfi.model.clock import system_clock
 from pfi.model.decision import Channel
 from samples.generator import world
@@ -316,6 +317,20 @@ async def test_a_document_without_local_identifier_follows_the_ins(store_url: st
         await home.until(DMP="queued")
         await home.accept(adt("A31", PATIENT, feeding="IO"))
         await home.until(DMP="cancelled")
+
+
+async def test_an_entry_of_the_register_hides_no_objection_told_of_the_ins(store_url: str) -> None:
+    by_ins = adt("A31", PATIENT, feeding="IO").replace(f"~{ipp(PATIENT)}".encode(), b"")
+    async with house(store_url) as home:
+        assert await home.code(by_ins) == "AA"
+        parts = home.engine._parts
+        register = LocalRegister(parts.context, parts.worker._reassessment._file)
+        named_patient = named(ipp=PATIENT.ipp, authority=world.HOSPITAL.finess)
+        await register.enter(named_patient, Entry(cit_opposed=True))
+        await home.accept(letter_of(PATIENT))
+        await home.until(PRO="delivered")
+        decisions = await home.fetch("SELECT channel, code FROM decisions WHERE action = 'deny' ORDER BY channel")
+        assert {row["channel"]: row["code"] for row in decisions} == {"CIT": "CIT_OPPOSED", "DMP": "DMP_OPPOSED"}
 
 
 async def test_a_wrong_document_does_not_mix_two_patients(store_url: str) -> None:
