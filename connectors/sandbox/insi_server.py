@@ -2,7 +2,6 @@
 (INS digest §7)."""
 
 import re
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from connectors.sandbox.certificates import Certificates, Usage, allows
+from connectors.sandbox.connection import client_certificate, cut
 from connectors.sandbox.faults import Facts, Fault, FaultBook, FaultKind, Service
 from connectors.sandbox.insi_register import FOUND, NOBODY, SEVERAL, Found, Identity, Inquiry, NationalBase
 from connectors.sandbox.insi_request import SEARCH, VERIFY, InsiFaultError, RequestJudge
@@ -78,16 +78,16 @@ class InsiServer:
         await self._faults.delay(Service.INSI, facts)
         fault = self._faults.take(Service.INSI, facts) if self._faults else None
         if fault is not None and fault.kind is FaultKind.CLOSE_BEFORE_ANSWER:
-            return _cut(request)
+            return cut(request)
         if fault is not None and fault.kind is FaultKind.HTTP_500:
             return web.Response(status=500)
         if fault is not None and fault.kind is FaultKind.HTTP_503:
             return web.Response(status=503, headers={"Retry-After": "1"})
-        if not _is_ours(_client_certificate(request)):
+        if not _is_ours(client_certificate(request)):
             return web.Response(status=403, text="certificat INSI_AUTO ou INSI_MANU attendu")
         answer, status = self._answer(content, request.headers.get("Content-Type", ""), fault)
         if fault is not None and fault.kind is FaultKind.CLOSE_AFTER_BODY:
-            return _cut(request)
+            return cut(request)
         if fault is not None and fault.kind is FaultKind.WRONG_ANSWER:
             answer = answer.replace("CodeCR>", "Code>")
         return web.Response(
@@ -161,20 +161,6 @@ def _is_ours(certificate: x509.Certificate | None) -> bool:
         return False
     names = {str(each.value) for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
     return bool(names & _HOLDERS)
-
-
-def _client_certificate(request: web.Request) -> x509.Certificate | None:
-    transport = request.transport
-    tls = transport.get_extra_info("ssl_object") if transport is not None else None
-    der = tls.getpeercert(binary_form=True) if isinstance(tls, ssl.SSLObject) else None
-    return x509.load_der_x509_certificate(der) if der else None
-
-
-def _cut(request: web.Request) -> web.StreamResponse:
-    """Cuts the connection without an answer."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
 
 
 def _facts(content: bytes) -> Facts:

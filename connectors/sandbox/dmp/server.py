@@ -1,7 +1,6 @@
 """The sandbox's DMP as an HTTPS server with mutual authentication (DMP digest §1.1 and §2.1)."""
 
 import re
-import ssl
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from aiohttp import web
 from cryptography import x509
 
 from connectors.sandbox.certificates import Certificates, Usage, allows
+from connectors.sandbox.connection import client_certificate, cut
 from connectors.sandbox.dmp import existence, feed, queries, retrieval
 from connectors.sandbox.dmp.metadata import Parameters
 from connectors.sandbox.dmp.mtom import MalformedPackageError, Part, media_type, read_package, write_package
@@ -148,19 +148,19 @@ class DmpServer:
         await self._faults.delay(Service.DMP, facts)
         fault = self._faults.take(Service.DMP, facts) if self._faults else None
         if fault is not None and fault.kind is FaultKind.CLOSE_BEFORE_ANSWER:
-            return _cut(request)
+            return cut(request)
         if fault is not None and fault.kind is FaultKind.HTTP_500:
             return web.Response(status=500)
         if fault is not None and fault.kind is FaultKind.HTTP_503:
             return web.Response(status=503, headers={"Retry-After": "1"})
-        client = _client_certificate(request)
+        client = client_certificate(request)
         if client is None or not allows(client, Usage.AUTH_CLI):
             return web.Response(status=403, text="certificat ORG_AUTH_CLI attendu")
         content_type, answer, status = self._answer(
             suffix, request.headers.get("Content-Type", ""), body, client, fault
         )
         if fault is not None and fault.kind is FaultKind.CLOSE_AFTER_BODY:
-            return _cut(request)
+            return cut(request)
         if fault is not None and fault.kind is FaultKind.WRONG_ANSWER:
             answer = answer.replace(b"<wsa:RelatesTo>urn:uuid:", b"<wsa:RelatesTo>urn:uuid:f", 1)
         return web.Response(body=answer, status=status, headers={"Content-Type": content_type})
@@ -292,20 +292,6 @@ def _check_content_type(content_type: str) -> None:
 def _check_action_parameter(content_type: str, action: str) -> None:
     if media_type(content_type)[1].get("action", action) != action:
         raise SoapFaultError("ActionMismatch", "paramètre action du Content-Type différent de wsa:Action")
-
-
-def _client_certificate(request: web.Request) -> x509.Certificate | None:
-    transport = request.transport
-    tls = transport.get_extra_info("ssl_object") if transport is not None else None
-    der = tls.getpeercert(binary_form=True) if isinstance(tls, ssl.SSLObject) else None
-    return x509.load_der_x509_certificate(der) if der else None
-
-
-def _cut(request: web.Request) -> web.StreamResponse:
-    """Cuts the connection without an answer."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
 
 
 def _facts(suffix: str, body: bytes) -> Facts:
