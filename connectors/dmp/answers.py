@@ -1,25 +1,27 @@
 """Answers of the DMP -> Outcome (DMP digest §2.6)."""
 
-import re
 from dataclasses import dataclass, replace
 from typing import Final
 
 from lxml import etree
 
+from connectors.dmp.redaction import redacted
 from connectors.dmp.transport import Reply
-from connectors.dmp.verdict import ErrorTable, error_table
+from connectors.dmp.verdict import UNREADABLE_CODE, ErrorTable, error_table, readable_code
 from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.model.patient import Patient
-from pfi.standards.soap.envelope import SoapAnswer, SoapUnreadableError, read_answer
+from pfi.standards.soap.envelope import UNSPECIFIED, SoapAnswer, SoapUnreadableError, read_answer
 from pfi.standards.soap.mtom import root_part
 
 RS: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 SUCCESS: Final = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
 PARTIAL_SUCCESS: Final = "urn:ihe:iti:2007:ResponseStatusType:PartialSuccess"
 
+FAILURE: Final = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"
+
 _WARNING: Final = "Warning"
-_MAX_CONTEXT: Final = 300
-_LONG_NUMBER: Final = re.compile(r"\d[\d .]{4,}\d")
+_NOTHING: Final = ("", UNSPECIFIED)
+"""`wsa:RelatesTo` of an answer that does not say what it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +42,19 @@ def read_reply(reply: Reply, message_id: str, patient: Patient) -> SoapAnswer | 
         answer = read_answer(root_part(reply.content_type, reply.content))
     except SoapUnreadableError:
         return _without_soap(reply, table)
+    if answer.relates_to != message_id and answer.relates_to not in _NOTHING:
+        return _mismatch()
     if answer.fault is not None:
         verdict, code = table.of_fault(answer.fault.code, answer.fault.subcodes)
         return verdict.outcome(
-            code,
+            _told(code, patient),
             retry_after=reply.retry_after,
             http_status=str(reply.status),
-            fault=answer.fault.code,
+            fault=_told(answer.fault.code, patient),
             reason=redacted(answer.fault.reason, patient),
         )
     if reply.status >= 300:
         return _without_soap(reply, table)
-    if answer.relates_to and answer.relates_to != message_id:
-        return Outcome(
-            OutcomeKind.UNKNOWN, "DMP_ANSWER_MISMATCH", "La réponse du DMP ne correspond pas à la demande envoyée."
-        )
     return answer
 
 
@@ -63,28 +63,46 @@ def read_registry_response(answer: SoapAnswer, patient: Patient, *, sent_before:
 
     `sent_before`: an earlier attempt of the same delivery may have arrived, so that "already there" is a success.
     """
+    outcome = _judged(answer, patient, sent_before=sent_before)
+    if outcome.kind is OutcomeKind.DELIVERED and answer.relates_to in _NOTHING:
+        # A success is believed only when it says what it answers (DMP digest §2.2): TD3.1b will tell.
+        return _mismatch()
+    return outcome
+
+
+def _mismatch() -> Outcome:
+    return Outcome(
+        OutcomeKind.UNKNOWN, "DMP_ANSWER_MISMATCH", "La réponse du DMP ne correspond pas à la demande envoyée."
+    )
+
+
+def _judged(answer: SoapAnswer, patient: Patient, *, sent_before: bool) -> Outcome:
     table = error_table()
     response = answer.body
     if response is None or response.tag != f"{{{RS}}}RegistryResponse":
         return Outcome(OutcomeKind.UNKNOWN, "DMP_ANSWER_UNREADABLE", "La réponse du DMP n'est pas celle attendue.")
     errors = registry_errors(response)
-    warnings = tuple(dict.fromkeys(error.code for error in errors if error.is_warning))
+    warnings = tuple(dict.fromkeys(_told(error.code, patient) for error in errors if error.is_warning))
     faults = [error for error in errors if not error.is_warning]
     status = response.get("status", "")
     if status == SUCCESS:
-        return Outcome(OutcomeKind.DELIVERED, warnings=warnings)
+        if not faults:
+            return Outcome(OutcomeKind.DELIVERED, warnings=warnings)
+        # It says both: neither is believed.
+        return replace(table.classes["doubtful"].outcome(_told(faults[0].code, patient)), warnings=warnings)
     if status == PARTIAL_SUCCESS:
         return replace(table.classes["doubtful"].outcome("PartialSuccess"), warnings=warnings)
     if not faults:
-        outcome = table.classes["unlisted"].outcome("RegistryResponseFailure", status=status.rpartition(":")[2])
-        return replace(outcome, warnings=warnings)
+        name = "unlisted" if status == FAILURE else "doubtful"
+        said = _told(status.rpartition(":")[2], patient)
+        return replace(table.classes[name].outcome("RegistryResponseFailure", status=said), warnings=warnings)
     verdict, code = table.worst(error.code for error in faults)
     if verdict.is_duplicate and sent_before:
         return Outcome(OutcomeKind.DELIVERED, warnings=(*warnings, code))
     context = next((error.context for error in faults if error.code == code), "")
-    others = " ".join(dict.fromkeys(error.code for error in faults if error.code != code))
+    others = " ".join(dict.fromkeys(_told(error.code, patient) for error in faults if error.code != code))
     return replace(
-        verdict.outcome(code, context=redacted(context, patient), other_codes=others),
+        verdict.outcome(_told(code, patient), context=redacted(context, patient), other_codes=others),
         warnings=warnings,
     )
 
@@ -101,25 +119,12 @@ def registry_errors(response: etree._Element) -> tuple[RegistryError, ...]:
     )
 
 
-def redacted(text: str, patient: Patient) -> str:
-    """Free text of the peer without what it may quote: identifiers, long numbers, names of the patient."""
-    traits = patient.traits
-    words = {
-        word
-        for value in (
-            traits.birth_name,
-            traits.used_name,
-            traits.first_given_name,
-            traits.used_given_name,
-            *traits.given_names.split(),
-            *(identifier.value for identifier in patient.identifiers),
-        )
-        if len(word := value.strip()) > 1
-    }
-    kept = _LONG_NUMBER.sub("***", " ".join(text.split()))
-    for word in sorted(words, key=len, reverse=True):
-        kept = re.sub(re.escape(word), "***", kept, flags=re.IGNORECASE)
-    return kept[:_MAX_CONTEXT]
+def _told(code: str, patient: Patient) -> str:
+    """A code as it may be kept and told: one that nobody knows may be anything, a trait too."""
+    if code in error_table().codes:
+        return code
+    kept = readable_code(code)
+    return kept if redacted(kept, patient) == kept else UNREADABLE_CODE
 
 
 def _without_soap(reply: Reply, table: ErrorTable) -> Outcome:

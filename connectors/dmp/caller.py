@@ -72,18 +72,30 @@ def _responsible(settings: DmpSettings) -> Person | None:
 
 def _structure(organization: Organization | None, place: Establishment, settings: DmpSettings) -> Organization:
     """The sender's structure when it has a national identifier, else the geographic establishment of the message when
-    it is known to be the entity's, else the configured one."""
-    if (
-        organization is not None
-        and organization.identifier
+    it is known to be the entity's, else the configured one. The VIHF names a geographic establishment: a sender that
+    names the legal entity itself has not said which (DMP digest §1.3, EJ/EG doctrine)."""
+    if organization is None or not is_national(organization):
+        return structure_at(place.eg, settings)
+    if settings.legal_entity and plain(organization.identifier) == plain(settings.legal_entity):
+        return structure_at(place.eg, settings)
+    return Organization(organization.name, organization.identifier, STRUCTURE_OID, "IDNST")
+
+
+def is_national(organization: Organization) -> bool:
+    """Whether it is named by a Struct_IdNat, not by an identifier of the hospital's own."""
+    return (
+        bool(organization.identifier)
         and organization.identifier_oid in ("", STRUCTURE_OID)
         and organization.identifier_type in ("", "IDNST")
-    ):
-        return Organization(organization.name, organization.identifier, STRUCTURE_OID, "IDNST")
-    told = finess(place.eg)
-    if told and told in {plain(name) for name in settings.establishments}:
-        return Organization(settings.structure.name, f"1{told}", STRUCTURE_OID, "IDNST")
-    return Organization(settings.structure.name, settings.structure.identifier, STRUCTURE_OID, "IDNST")
+    )
+
+
+def structure_at(establishment: str, settings: DmpSettings) -> Organization:
+    """The geographic establishment of that FINESS when it is one of the entity's, else the configured structure."""
+    told = finess(establishment)
+    own = bool(told) and told in {plain(name) for name in settings.establishments}
+    identifier = f"1{told}" if own else settings.structure.identifier
+    return Organization(settings.structure.name, identifier, STRUCTURE_OID, "IDNST")
 
 
 def _roles(sender: Author, settings: DmpSettings) -> tuple[CodedValue, ...]:

@@ -1,4 +1,8 @@
-"""What a delivery must satisfy before anything is sent (DMP digest §3.2, §1.3). The first failure refuses it."""
+"""What a delivery must satisfy before anything is sent (DMP digest §3.2, §1.3). The first failure refuses it.
+
+What depends on the parameters of the DMP (age of majority, management of minors, cumulation of masks) is decided
+before, by the rules, which alone know them: `parameters` of the exceptions (obligations digest §5, E14 to E16).
+"""
 
 import re
 from typing import Final
@@ -16,8 +20,6 @@ from pfi.standards.xds.metadata import DocumentEntry
 
 _OID: Final = re.compile(OID_PATTERN)
 _MAX_OID: Final = 64
-_MASKED: Final = "MASQUE_PS"
-_INVISIBLE: Final = "INVISIBLE_PATIENT"
 _INVISIBLE_REP: Final = "INVISIBLE_REPRESENTANTS_LEGAUX"
 
 
@@ -69,11 +71,6 @@ def check_document(document: Document, delivery: Delivery, settings: DmpSettings
     if header.confidentiality.code != "N":
         return refused("DMP_CONFIDENTIALITY", "Seul un document de confidentialité normale (N) va au DMP.")
     codes = {code.code for code in confidentiality(header, delivery.orders)}
-    if {_MASKED, _INVISIBLE} <= codes and not settings.allow_masked_and_invisible:
-        return refused(
-            "DMP_VISIBILITY_CONFLICT",
-            "Un document ne peut pas être à la fois masqué aux professionnels et invisible au patient dans le DMP.",
-        )
     if delivery.orders.connexion_secrete and _INVISIBLE_REP not in codes:
         return refused(
             "DMP_SECRET_CONNECTION",

@@ -6,31 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar, Final
-from urllib.parse import urlsplit
 
 from connectors.dmp.answers import read_registry_response, read_reply
 from connectors.dmp.caller import Caller, caller
-from connectors.dmp.checks import check_id, check_patient, refused
-from connectors.dmp.entities import SIGN, Entities, Entity, Tools
-from connectors.dmp.existence import (
-    ExistenceAnswer,
-    ExistenceCache,
-    existence_request,
-    read_existence,
-    told_as_blocked,
-)
+from connectors.dmp.checks import check_patient, refused
+from connectors.dmp.entities import Entities, Entity, Tools
+from connectors.dmp.existence import ExistenceAnswer, existence_request, read_existence, told_as_blocked
+from connectors.dmp.existence_memory import ExistenceMemory, Question
 from connectors.dmp.feed import Lot, describe, feed_request, lot_metadata
+from connectors.dmp.lineage import Find, deleted_entries, newer_there, refusal_of, replaced_entries
+from connectors.dmp.preview import as_http, throw_away_tools
 from connectors.dmp.queries import delete_request, find_request, read_references
 from connectors.dmp.settings import DmpSettings
 from connectors.dmp.transport import host_of
-from connectors.dmp.wire import Wire, WireRequest
+from connectors.dmp.wire import WireRequest
 from pfi.engine.connector import CertificateState, CheckResult, ConnectorSettings, Preview, Surroundings
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind
 from pfi.model.errors import ConfigurationError, SenderDataError
 from pfi.model.patient import Ins
 from pfi.model.submission import Request
-from pfi.standards.x509.authority import TestAuthority
-from pfi.standards.x509.identity import from_pem
 from pfi.standards.x509.secret import read_secret
 from pfi.standards.xds.mapping import patient_id
 
@@ -70,7 +64,7 @@ class DmpConnector:
         self._settings = settings
         self._surroundings = surroundings
         self._entities = Entities(settings, surroundings)
-        self._existence = ExistenceCache(settings.existence.cache_seconds, settings.existence.cache_size)
+        self._existence = ExistenceMemory(settings.existence, surroundings.clock)
         self._is_open = False
         self._looking = asyncio.Lock()
 
@@ -135,20 +129,25 @@ class DmpConnector:
         if delivery.request is Request.DELETE:
             return await self._delete(delivery, call, sent_before=delivery.attempt > 1)
         # A first description refuses what can be refused before any network.
-        lot = self._describe(delivery, call, {})
+        lot = refusal_of(delivery) or self._describe(delivery, call, {})
         if isinstance(lot, Outcome):
             return lot
         if self._settings.existence.enabled:
             refusal = await self._existence_refusal(delivery, call)
             if refusal is not None:
                 return refusal
+        find = self._finder(delivery, call)
+        refusal = await newer_there(delivery, find)
+        if refusal is not None:
+            return _nothing_sent(refusal)
         if delivery.request is Request.REPLACE:
-            replaced = await self._replaced(delivery, call)
+            replaced = await replaced_entries(delivery, find)
             if isinstance(replaced, Outcome):
                 return _nothing_sent(replaced)
-            lot = self._describe(delivery, call, replaced)
+            lot = self._describe(delivery, call, replaced.entries)
             if isinstance(lot, Outcome):
                 return lot
+            lot = replace(lot, warnings=(*replaced.warnings, *lot.warnings))
         return await self._feed(lot, delivery, call, sent_before=delivery.attempt > 1)
 
     async def resolve(self, delivery: Delivery) -> Outcome:
@@ -172,12 +171,19 @@ class DmpConnector:
 
     async def _looked_for(self, delivery: Delivery, call: _Call) -> Outcome:
         """A lot is accepted or refused whole: all its documents are there, or its deletion left none."""
-        found = [await self._find(document.unique_id, delivery, call) for document in delivery.documents]
-        for answer in found:
-            if isinstance(answer, Outcome):
-                # Whatever the reason, the first doubt remains.
-                return replace(answer, kind=OutcomeKind.UNKNOWN)
-        done = not any(found) if delivery.request is Request.DELETE else all(found)
+        find = self._finder(delivery, call)
+        if delivery.request is Request.DELETE:
+            targets = await deleted_entries(delivery, find)
+            # Whatever the reason, the first doubt remains.
+            if isinstance(targets, Outcome):
+                return replace(targets, kind=OutcomeKind.UNKNOWN)
+            done = not targets.entries
+        else:
+            found = [await find(document.unique_id) for document in delivery.documents]
+            for answer in found:
+                if isinstance(answer, Outcome):
+                    return replace(answer, kind=OutcomeKind.UNKNOWN)
+            done = all(found)
         if done:
             return Outcome(OutcomeKind.DELIVERED, evidence={"resolved_by": "TD3.1b"})
         return Outcome(
@@ -209,7 +215,7 @@ class DmpConnector:
             if isinstance(lot, Outcome):
                 raise SenderDataError(lot.code, lot.text)
             request = self._feed_request(lot, delivery, call)
-        return Preview("http", _http(request))
+        return Preview("http", as_http(request))
 
     # --- steps ---
 
@@ -246,31 +252,29 @@ class DmpConnector:
         return describe(delivery, call.caller, call.settings, resource_id=call.resource_id, replaced=replaced)
 
     async def _existence_refusal(self, delivery: Delivery, call: _Call) -> Outcome | None:
-        now = self._surroundings.clock()
-        known = self._existence.get(call.ins, now)
-        if known is None:
-            request = existence_request(
-                call.ins,
-                call.caller,
-                call.resource_id,
-                call.settings,
-                call.tools.wire,
-                now=now,
-                query_id=str(self._surroundings.ids.uuid4()),
-                secret=call.secret,
-            )
-            reply = await call.entity.transport.post(request)
-            blocked = call.settings.existence.blocked_values
-            answer: ExistenceAnswer | Outcome = (
-                reply
-                if isinstance(reply, Outcome)
-                else read_existence(reply, request.message_id, delivery.patient, blocked)
-            )
-            if isinstance(answer, Outcome):
-                return _nothing_sent(answer)
-            self._existence.put(call.ins, answer, now)
-            known = answer
-        return known.refusal()
+        question = Question.of(call.ins, delivery.patient, call.caller)
+        answer = await self._existence.answer(question, lambda: self._ask_existence(delivery, call))
+        return _nothing_sent(answer) if isinstance(answer, Outcome) else answer.refusal()
+
+    async def _ask_existence(self, delivery: Delivery, call: _Call) -> ExistenceAnswer | Outcome:
+        request = existence_request(
+            call.ins,
+            call.caller,
+            call.resource_id,
+            call.settings,
+            call.tools.wire,
+            now=self._surroundings.clock(),
+            query_id=str(self._surroundings.ids.uuid4()),
+            secret=call.secret,
+        )
+        reply = await call.entity.transport.post(request)
+        if isinstance(reply, Outcome):
+            return reply
+        return read_existence(reply, request.message_id, delivery.patient, call.settings.existence.blocked_values)
+
+    def _finder(self, delivery: Delivery, call: _Call) -> Find:
+        """entryUUIDs are resolved at the last moment, for they change (DMP digest §1.5)."""
+        return lambda unique_id: self._find(unique_id, delivery, call)
 
     async def _find(self, unique_id: str, delivery: Delivery, call: _Call) -> tuple[str, ...] | Outcome:
         request = find_request(
@@ -280,24 +284,6 @@ class DmpConnector:
         if isinstance(reply, Outcome):
             return reply
         return read_references(reply, request.message_id, delivery.patient)
-
-    async def _replaced(self, delivery: Delivery, call: _Call) -> dict[str, str] | Outcome:
-        """entryUUID of each replaced document: resolved at the last moment, for it changes (DMP digest §1.5)."""
-        references: dict[str, str] = {}
-        for document in delivery.documents:
-            parent = document.header.replaced
-            if parent is None:
-                continue
-            found = await self._find(parent.xds, delivery, call)
-            if isinstance(found, Outcome):
-                return found
-            if not found:
-                return refused(
-                    "DMP_REPLACED_NOT_FOUND",
-                    "Le document à remplacer n'est pas dans le DMP, ou n'y a pas été déposé par la structure.",
-                )
-            references[document.unique_id] = found[0]
-        return references
 
     async def _feed(self, lot: Lot, delivery: Delivery, call: _Call, *, sent_before: bool) -> Outcome:
         try:
@@ -314,26 +300,26 @@ class DmpConnector:
         )
 
     async def _delete(self, delivery: Delivery, call: _Call, *, sent_before: bool) -> Outcome:
-        references: list[str] = []
-        for document in delivery.documents:
-            refusal = check_id(document)
-            if refusal is not None:
-                return refusal
-            found = await self._find(document.unique_id, delivery, call)
-            if isinstance(found, Outcome):
-                return _nothing_sent(found)
-            references += found[:1]
-        if not references:
-            if sent_before:
-                return Outcome(OutcomeKind.DELIVERED, evidence={"resolved_by": "TD3.1b"})
+        targets = await deleted_entries(delivery, self._finder(delivery, call))
+        if isinstance(targets, Outcome):
+            return _nothing_sent(targets)
+        if not targets.entries:
+            if sent_before or targets.warnings:
+                evidence = {"resolved_by": "TD3.1b"}
+                return Outcome(OutcomeKind.DELIVERED, warnings=targets.warnings, evidence=evidence)
             return refused(
                 "DMP_DOCUMENT_NOT_FOUND",
                 "Le document à supprimer n'est pas dans le DMP, ou n'y a pas été déposé par la structure.",
             )
         lot = lot_metadata(delivery, call.caller, call.settings, resource_id=call.resource_id)
+        references = tuple(targets.entries.values())
         request = delete_request(lot, references, call.caller, call.settings, call.tools.wire, secret=call.secret)
         outcome = await self._exchange(request, delivery, call, sent_before=sent_before)
-        return replace(outcome, evidence={**self._evidence(delivery, request), **outcome.evidence})
+        return replace(
+            outcome,
+            warnings=(*targets.warnings, *outcome.warnings),
+            evidence={**self._evidence(delivery, request), **outcome.evidence},
+        )
 
     async def _exchange(self, request: WireRequest, delivery: Delivery, call: _Call, *, sent_before: bool) -> Outcome:
         reply = await call.entity.transport.post(request)
@@ -375,13 +361,7 @@ class DmpConnector:
             return entity
         if self._is_open and entity.is_loaded:
             return self._call(delivery, entity, entity.tools())
-        structure = entity.settings.structure
-        throw_away = TestAuthority("AC jetable de prévisualisation", self._surroundings.clock).issue(
-            "PFI", organization=structure.name, identifier=structure.identifier, key_usage="sign"
-        )
-        now = self._surroundings.clock()
-        key = from_pem(throw_away.cert_pem, throw_away.key_pem, subject=SIGN, purpose="sign", now=now)
-        return self._call(delivery, entity, Tools(Wire(entity.settings, self._surroundings, key, "0000000000"), key))
+        return self._call(delivery, entity, throw_away_tools(entity, self._surroundings))
 
 
 def _contained(outcome: Outcome, entity: Entity) -> Outcome:
@@ -398,12 +378,3 @@ def _contained(outcome: Outcome, entity: Entity) -> Outcome:
 def _nothing_sent(outcome: Outcome) -> Outcome:
     """A failure before the transaction itself: whatever was lost, no document left."""
     return replace(outcome, kind=OutcomeKind.NOT_DELIVERED) if outcome.kind is OutcomeKind.UNKNOWN else outcome
-
-
-def _http(request: WireRequest) -> bytes:
-    url = urlsplit(request.url)
-    head = (
-        f"POST {url.path or '/'} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: {request.content_type}\r\n"
-        f"Content-Length: {len(request.body)}\r\n\r\n"
-    )
-    return head.encode() + request.body

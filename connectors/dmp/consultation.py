@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from connectors.dmp.caller import Caller
+from connectors.dmp.caller import Caller, structure_at
 from connectors.dmp.checks import refused
 from connectors.dmp.consultation_entry import FoundDocument, read_entries
 from connectors.dmp.consultation_query import (
@@ -34,7 +34,7 @@ from pfi.model.errors import ConfigurationError
 from pfi.model.parties import Author, Organization, Person
 from pfi.model.patient import Ins, Patient
 from pfi.model.profile import Environment
-from pfi.standards.cda.oids import INS_OIDS, MATRICULE, PROFESSIONAL_OID, STRUCTURE_OID, TEST_INS_OIDS
+from pfi.standards.cda.oids import INS_OIDS, MATRICULE, PROFESSIONAL_OID, TEST_INS_OIDS
 from pfi.standards.saml.vihf import Mode
 from pfi.standards.x509.secret import read_secret
 from pfi.standards.xds.datatypes import cx
@@ -96,13 +96,15 @@ class Found:
 class Consultation:
     """Reads DMPs in the mode of the settings, with the certificates of one legal entity. Safe for concurrent use.
 
-    `establishment` names an establishment of the settings (FINESS...); empty = the first legal entity. Raises
-    ConfigurationError when it is none of them.
+    `establishment` is where the professional is, as the settings name it (FINESS...): it chooses the legal entity, and
+    it is the structure of the VIHF. It may be empty where there is one legal entity only. Raises ConfigurationError
+    when it is missing or unknown.
     """
 
     def __init__(self, settings: DmpSettings, surroundings: Surroundings, establishment: str = "") -> None:
         self._settings = _of_mode(_of_establishment(settings, establishment))
         self._mode = settings.consultation.mode
+        self._structure = structure_at(establishment, self._settings)
         self._entities = Entities(self._settings, surroundings)
 
     @property
@@ -205,7 +207,7 @@ class Consultation:
         if self._mode is ConsultationMode.OFF:
             return OFF
         wrong = _wrong_professional(who) or _wrong_ins(ins, self._settings) or self._entity.refusal()
-        return wrong or _caller(who, self._settings)
+        return wrong or _caller(who, self._structure, self._settings.structure.sector)
 
     @property
     def _entity(self) -> Entity:
@@ -215,8 +217,15 @@ class Consultation:
 def _of_establishment(settings: DmpSettings, establishment: str) -> DmpSettings:
     """The settings of the legal entity of an establishment, as if it were alone."""
     every = settings.each_entity()
-    if not establishment:
+    if not establishment and len(every) == 1:
         return every[0]
+    if not establishment:
+        raise ConfigurationError(
+            "DMP_ENTITY_MISSING",
+            "Cette destination sert plusieurs entités juridiques : dire dans quel établissement le professionnel "
+            "consulte.",
+            "Donner l'option --establishment (FINESS de l'établissement).",
+        )
     for each in every:
         if plain(establishment) in each.known_as:
             return each
@@ -274,21 +283,18 @@ def _wrong_ins(ins: Ins, settings: DmpSettings) -> Outcome | None:
     return None
 
 
-def _caller(who: Professional, settings: DmpSettings) -> Caller:
-    structure = settings.structure
+def _caller(who: Professional, structure: Organization, sector: str) -> Caller:
     person = Person(who.identifier, PROFESSIONAL_OID, "IDNPS", who.family, who.given)
     roles = [CodedValue(who.profession, who.profession, _PROFESSIONS)]
     if who.speciality:
         system = _SPECIALITIES.get(who.profession, _SPECIALITIES["10"])
         roles.append(CodedValue(who.speciality, who.speciality, system))
     return Caller(
-        author=Author(
-            person=person, organization=Organization(structure.name, structure.identifier, STRUCTURE_OID, "IDNST")
-        ),
+        author=Author(person=person, organization=structure),
         name_id=who.identifier,
         subject=" ".join(part for part in (who.family, who.given) if part),
         structure=structure.identifier,
-        sector=f"{structure.sector}^{_SECTORS}",
+        sector=f"{sector}^{_SECTORS}",
         roles=tuple(roles),
     )
 

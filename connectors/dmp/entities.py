@@ -13,6 +13,7 @@ from typing import Final
 from cryptography import x509
 from pydantic import SecretStr
 
+from connectors.dmp.caller import is_national
 from connectors.dmp.checks import refused
 from connectors.dmp.settings import DmpSettings, KeyFiles, finess, plain
 from connectors.dmp.transport import Transport, client_context
@@ -21,7 +22,6 @@ from connectors.dmp.wire import Wire
 from pfi.engine.connector import CertificateState, Surroundings
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind
 from pfi.model.errors import ConfigurationError
-from pfi.standards.cda.oids import STRUCTURE_OID
 from pfi.standards.x509.identity import CertifiedKey, Purpose, check_dates, fingerprint, legal_entity
 from pfi.standards.x509.renewal import PairFiles, RenewedPair
 from pfi.standards.x509.secret import read_secret
@@ -243,7 +243,7 @@ class Entities:
             return self.every[0]
         organization = delivery.sender.organization if delivery.sender is not None else None
         structure = organization.identifier if organization is not None else ""
-        national = organization is not None and organization.identifier_oid in ("", STRUCTURE_OID)
+        national = organization is not None and is_national(organization)
         for name, decides in (
             (structure, national),
             (delivery.establishment.eg, bool(finess(delivery.establishment.eg))),

@@ -1,7 +1,6 @@
 """TD0.2: does the patient have an active DMP? (HL7 v3 PRPA_IN201307UV02; DMP digest §1.4)"""
 
 import unicodedata
-from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,36 +83,6 @@ def told_as_blocked(outcome: Outcome, codes: Collection[str]) -> Outcome:
         return outcome
     evidence = {**outcome.evidence, "dmp_code": outcome.code}
     return Outcome(OutcomeKind.REFUSED, BLOCKED, BLOCKED_TEXT, warnings=outcome.warnings, evidence=evidence)
-
-
-class ExistenceCache:
-    """Answers remembered per INS, for a bounded time and number."""
-
-    def __init__(self, seconds: float, size: int) -> None:
-        self._seconds = seconds
-        self._size = size
-        self._answers: OrderedDict[Ins, tuple[datetime, ExistenceAnswer]] = OrderedDict()
-
-    def get(self, ins: Ins, now: datetime) -> ExistenceAnswer | None:
-        """The answer when it is recent enough."""
-        found = self._answers.get(ins)
-        if found is None or (now - found[0]).total_seconds() >= self._seconds:
-            return None
-        return found[1]
-
-    def put(self, ins: Ins, answer: ExistenceAnswer, now: datetime) -> None:
-        """What depends on the message is never remembered: an identity alert is about its traits, a blocking about who
-        sends it."""
-        if answer.existence in (Existence.OTHER_PERSON, Existence.BLOCKED) or self._seconds <= 0:
-            return
-        self._answers[ins] = (now, answer)
-        self._answers.move_to_end(ins)
-        while len(self._answers) > self._size:
-            self._answers.popitem(last=False)
-
-    def forget(self, ins: Ins) -> None:
-        """After a refusal that contradicts the answer."""
-        self._answers.pop(ins, None)
 
 
 def existence_request(
@@ -215,8 +184,14 @@ def _same_person(subject: etree._Element, patient: Patient) -> bool:
     if date and traits.birth_date and not traits.birth_date.startswith(date) and not date.startswith(traits.birth_date):
         return False
     theirs = {_normalised("".join(map(str, family.itertext()))) for family in subject.iter(f"{_N}family")} - {""}
-    ours = {_normalised(traits.birth_name), _normalised(traits.used_name)} - {""}
+    ours = known_names(patient)
     return not theirs or not ours or bool(theirs & ours)
+
+
+def known_names(patient: Patient) -> frozenset[str]:
+    """The family names that a DMP may know the patient by, as they are compared."""
+    traits = patient.traits
+    return frozenset({_normalised(traits.birth_name), _normalised(traits.used_name)} - {""})
 
 
 def _normalised(name: str) -> str:

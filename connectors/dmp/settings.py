@@ -175,7 +175,9 @@ class ExistenceSettings(_Block):
     enabled: bool = True
     """Ask whether the patient has an active DMP before feeding it."""
     cache_seconds: float = Field(default=300.0, ge=0, le=86_400)
-    """How long an answer is remembered for one INS."""
+    """How long an active DMP is remembered, for one patient, the same traits and the same sender."""
+    negative_cache_seconds: float = Field(default=30.0, ge=0, le=86_400)
+    """The same for a closed or absent DMP: shorter, for a document is then refused for good, and a DMP may open."""
     cache_size: int = Field(default=10_000, ge=1)
     """Largest number of answers remembered."""
     blocked_values: tuple[str, ...] = ("INTERDITE",)
@@ -287,9 +289,6 @@ class DmpSettings(ConnectorSettings):
     """contentTypeCode (JDV_J59) when PV1-2 proposes none."""
     class_codes: dict[str, str] = Field(default_factory=dict)
     """classCode of types that have none in the official table, such as `101881-1`."""
-    allow_masked_and_invisible: bool = False
-    """The DMP accepts MASQUE_PS and INVISIBLE_PATIENT on one document (its parameter
-    `cumul-invisible_patient-masque_ps`)."""
     max_document_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     """Larger documents are refused before sending; the DMP publishes no limit. The default lets a CDA around a PDF of
     20 MB pass."""

@@ -1,5 +1,6 @@
 """The error table `errors.yaml`: from a code of the DMP to an Outcome."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,16 @@ import yaml
 
 from pfi.model.delivery import Outcome, OutcomeKind
 
+UNREADABLE_CODE: Final = "DMP_CODE_UNREADABLE"
+"""Stands for what the DMP gave as a code and cannot be one."""
+
 _DUPLICATE: Final = "duplicate"
+_CODE: Final = re.compile(r"(?!.*\d{4})[A-Za-z][A-Za-z0-9_]{2,63}")
+
+
+def readable_code(code: str) -> str:
+    """A code of the peer that is none of the table's: kept only when it looks like one, for it goes to the sender."""
+    return code if _CODE.fullmatch(code) else UNREADABLE_CODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +39,7 @@ class ErrorClass:
         """An Outcome with the peer's own code."""
         return Outcome(
             kind=self.kind,
-            code=code,
+            code=code if code in error_table().codes else readable_code(code),
             text=self.text,
             retry_after=retry_after if retry_after is not None else self.retry_after,
             max_attempts=self.max_attempts,

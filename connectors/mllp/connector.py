@@ -12,6 +12,7 @@ from pfi.model.acknowledgment import AckCode, AckError
 from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.model.errors import SenderDataError
 from pfi.standards.hl7v2.ack import AckReading, read_ack
+from pfi.standards.hl7v2.consumer_ack import judge
 
 _APPLICATION_ERROR: Final = "207"
 
@@ -91,7 +92,7 @@ def _outcome(reading: AckReading) -> Outcome:
         case AckCode.AA:
             return Outcome(OutcomeKind.DELIVERED)
         case AckCode.AE:
-            error = reading.errors[0] if reading.errors else AckError("")
+            error = judge(reading).error or AckError("")
             code = error.err5 if error.err3 == _APPLICATION_ERROR and error.err5 else error.err3
             evidence = {"ERR-2": error.location, "ERR-3": error.err3, "ERR-5": error.err5}
             return Outcome(

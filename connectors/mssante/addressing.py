@@ -1,6 +1,6 @@
 """Who gets the mail of a delivery, and results told back in the terms of the delivery."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from pfi.standards.cda.oids import TEST_INS_OIDS
 from pfi.standards.mail import address
 
 _BAD_ADDRESS: Final = "510"
+_OUTSIDE: Final = "512"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,19 @@ def _patient_addressing(delivery: Delivery, settings: MssanteSettings) -> Addres
     return Addressing((expected,), (), (expected,), tuple((each or expected, expected) for each in given))
 
 
+def outside(who: Addressing, admits: Callable[[str], bool]) -> Addressing:
+    """Without the mailboxes that are not of the trust space: nothing is sent there (SMTPERRORCODE 512)."""
+    strangers = [given for given, checked in who.served if not admits(checked)]
+    if not strangers:
+        return who
+    return Addressing(
+        tuple(each for each in who.deliverable if admits(each)),
+        (*who.refused, *(_stranger(given) for given in strangers)),
+        tuple(each for each in who.shown if admits(each)),
+        tuple((given, checked) for given, checked in who.served if admits(checked)),
+    )
+
+
 def outcomes(addressing: Addressing, results: Sequence[RecipientOutcome]) -> tuple[RecipientOutcome, ...]:
     """Results as the engine knows its recipients: under the address that the message gave, refused ones included."""
     by_address = {result.address.lower(): result for result in results}
@@ -77,6 +91,11 @@ def overall(results: Sequence[RecipientOutcome]) -> OutcomeKind:
         if kind in kinds:
             return kind
     return OutcomeKind.DELIVERED if kinds else OutcomeKind.REFUSED
+
+
+def _stranger(given: str) -> RecipientOutcome:
+    text = "Domaine hors de l'espace de confiance MSSanté (liste blanche) : rien n'y est envoyé."
+    return RecipientOutcome(given, OutcomeKind.REFUSED, _OUTSIDE, text)
 
 
 def _professional(given: str) -> str | None:

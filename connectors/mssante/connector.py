@@ -1,20 +1,31 @@
 """MSSanté: carries document mails to professionals (one mail to all of them) and to the patient (one of their own)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from connectors.mssante.addressing import Addressing, addressing, outcomes, overall
+from connectors.mssante.addressing import Addressing, addressing, outcomes, outside, overall
 from connectors.mssante.composition import Composed, Composer, forbidden
 from connectors.mssante.copies import PdfCopies
+from connectors.mssante.imap.reception import Reception
 from connectors.mssante.pool import SessionPool
 from connectors.mssante.replies import failed
 from connectors.mssante.reports import ReportFolder, Take
 from connectors.mssante.session import Envelope, Session, SessionError, Transaction
 from connectors.mssante.settings import MssanteSettings, Reports
 from connectors.mssante.tls import ClientTls
-from pfi.engine.connector import CertificateState, CheckResult, Preview, Surroundings
+from connectors.mssante.whitelist import TrustSpace
+from pfi.engine.connector import (
+    CertificateState,
+    CheckResult,
+    Filing,
+    FoundMail,
+    Letterhead,
+    OutboundMail,
+    Preview,
+    Surroundings,
+)
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
 from pfi.model.errors import BugError, ConfigurationError, PfiError, SenderDataError
@@ -50,11 +61,15 @@ class MssanteConnector:
         self._looking = asyncio.Lock()
         self._pool: SessionPool | None = None
         self._reports = ReportFolder(settings.reports_folder) if settings.reports_folder is not None else None
+        self._reception = Reception(settings, surroundings)
+        self._trust = TrustSpace(settings.white_list, surroundings.clock) if settings.white_list is not None else None
 
     async def open(self) -> None:
         """Loads certificates and secrets. Raises ConfigurationError; contacts nobody."""
         settings = self._settings
         self._tls.open(self._surroundings.clock())
+        if self._trust is not None:
+            self._trust.open()
         password = read_secret(settings.password, "password")
         self._pool = SessionPool(
             lambda: Session.open(settings, self._tls.context, password), settings.connections, settings.keep_seconds
@@ -69,6 +84,8 @@ class MssanteConnector:
 
     async def close(self) -> None:
         """Ends kept connections with QUIT."""
+        if self._trust is not None:
+            await self._trust.close()
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
@@ -78,10 +95,14 @@ class MssanteConnector:
         settings = self._settings
         subject = f"MSSanté {settings.host}:{settings.port}"
         results = [self._told(state) for state in await self.certificates()]
+        if self._trust is not None:
+            await self._trust.look()
+            results.append(_white_list(self._trust))
         try:
             session = await Session.open(settings, self._tls.context, read_secret(settings.password, "password"))
         except PfiError as error:
-            return (*results, CheckResult(subject, False, f"{error.text} {error.next_step}".strip()))
+            results.append(CheckResult(subject, False, f"{error.text} {error.next_step}".strip()))
+            return (*results, *await self._reception.check())
         limit = f"{session.size_limit / 1e6:.0f} Mo par courriel" if session.size_limit else "taille non annoncée"
         results += (
             CheckResult(subject, True, f"Connecté ({session.tls_version}), boîte acceptée, {limit}."),
@@ -95,11 +116,14 @@ class MssanteConnector:
             ),
         )
         await session.close()
-        return tuple(results)
+        return (*results, *await self._reception.check())
 
     async def send(self, delivery: Delivery) -> Outcome:
         """One mail, one SMTP transaction; results for each recipient of `delivery.recipients`."""
         who = addressing(delivery, self._settings)
+        if self._trust is not None:
+            await self._trust.look()
+            who = outside(who, self._trust.admits)
         if forbidden(delivery):
             return _refused(
                 who, "INS_IN_CDA_NOT_QUALIFIED", "Le CDA porte un matricule INS non qualifié : rien ne part."
@@ -135,6 +159,47 @@ class MssanteConnector:
             return replace(outcome, code=error.code, text=text, stop_destination=error.stop)
         expected = transaction.reports and envelope.notify_success and self._reports is not None
         return _summary(delivery, outcomes(who, transaction.outcomes), composed, transaction, reports_expected=expected)
+
+    @property
+    def letterhead(self) -> Letterhead:
+        """What every mail of this account carries."""
+        return Letterhead(self._settings.nil, self._settings.mailbox_label)
+
+    @property
+    def mailboxes(self) -> tuple[str, ...]:
+        """Addresses that are read; none without `imap`."""
+        return self._reception.mailboxes
+
+    def trusts(self, address: str) -> bool:
+        """Whether a correspondent is in the white list; everybody is when there is none."""
+        return self._trust is None or self._trust.admits(address)
+
+    async def receive(self, mailbox: str, take: Callable[[FoundMail], Awaitable[Filing]]) -> None:
+        """Reads one mailbox until cancelled."""
+        if self._trust is not None:
+            await self._trust.look()
+        await self._reception.receive(mailbox, take)
+
+    async def send_mail(self, mail: OutboundMail) -> Outcome:
+        """Submits an answer under the null path, for nobody may answer it. No notification is asked for."""
+        if not self.trusts(mail.recipient):
+            return Outcome(OutcomeKind.REFUSED, "512", "Le correspondant n'est pas dans l'espace de confiance MSSanté.")
+        if self._pool is None:
+            raise BugError("MSS_NOT_OPEN", "Le connecteur MSSanté n'est pas ouvert.")
+        envelope = Envelope(
+            sender="",
+            recipients=(mail.recipient,),
+            envelope_id="",
+            notify_success=False,
+            silent=True,
+            eight_bit=not mail.content.isascii(),
+        )
+        try:
+            transaction = await self._pool.submit(envelope, mail.content)
+        except SessionError as error:
+            return Outcome(OutcomeKind.NOT_DELIVERED, error.code, f"{error.text} {error.next_step}".strip())
+        (answer,) = transaction.outcomes
+        return Outcome(answer.kind, answer.code, answer.text)
 
     async def collect_reports(self, take: Take) -> int:
         """Reads the notifications that arrived; 0 when no folder is configured for them."""
@@ -176,6 +241,17 @@ class MssanteConnector:
         if state.fault or state.not_after is None:
             return CheckResult(subject, False, state.fault_text or "Certificat non chargé.")
         return CheckResult(subject, True, f"Valable jusqu'au {state.not_after:%d/%m/%Y}.")
+
+
+def _white_list(trust: TrustSpace) -> CheckResult:
+    subject = "MSSanté, liste blanche"
+    if trust.fault is not None:
+        return CheckResult(subject, False, f"{trust.fault.text} {trust.fault.next_step}".strip())
+    if trust.known is None:
+        return CheckResult(
+            subject, False, "Aucune liste blanche : aucun domaine n'est vérifié. Renseigner « white_list.url »."
+        )
+    return CheckResult(subject, True, f"{trust.known} domaines dans l'espace de confiance.")
 
 
 def _refused(who: Addressing, code: str, text: str) -> Outcome:

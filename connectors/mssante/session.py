@@ -6,6 +6,7 @@ in CRLF and aiosmtplib would rewrite it by regular expressions (ten times the co
 
 import base64
 import contextlib
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from pfi.model.errors import TransportError
 
 _DISCONNECTED = (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, ConnectionError, TimeoutError)
 _SENDER_TOO_LARGE = 552
+_NOT_WITH_US = (421, 454, 530, 535, 554)
+"""What servers answer to EHLO when they do not want our certificate; a busy one says so before STARTTLS."""
+_LINE_ENDS = re.compile(rb"\r\n?|\n")
 
 
 class SessionError(TransportError):
@@ -36,12 +40,16 @@ class SessionError(TransportError):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What SMTP needs beside the content. `notify_success` asks for reports of success too (RFC 3461)."""
+    """What SMTP needs beside the content. `sender` is empty for an answer, which nobody may answer (RFC 8098 §3).
+    `notify_success` asks for reports of success too (RFC 3461); `silent` asks for none. `eight_bit`: the content is not
+    all ASCII (RFC 6152)."""
 
     sender: str
     recipients: tuple[str, ...]
     envelope_id: str
     notify_success: bool
+    silent: bool = False
+    eight_bit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +101,15 @@ class Session:
             local_hostname=settings.ehlo_name,
         )
         encrypted = settings.tls is Tls.IMPLICIT
+        greeted = False
         try:
             await smtp.connect()
-            encrypted = True
+            encrypted, greeted = True, settings.tls is Tls.STARTTLS
             smtp.timeout = settings.timeouts.command
             await smtp.ehlo()
         except (aiosmtplib.SMTPException, OSError) as error:
             smtp.close()
-            raise _connection_error(error, encrypted=encrypted) from None
+            raise _connection_error(error, encrypted=encrypted, greeted=greeted) from None
         session = cls(smtp, settings)
         try:
             await session._authenticate(password)
@@ -198,8 +207,10 @@ class Session:
     async def _mail(self, envelope: Envelope, size: int) -> RecipientOutcome | None:
         """MAIL FROM; the outcome of all recipients when it is refused because of this mail."""
         options = [f"SIZE={size}"] if self._smtp.supports_extension("size") else []
-        if self.reports:
+        if self.reports and not envelope.silent:
             options += ["RET=HDRS", f"ENVID={_xtext(envelope.envelope_id)}"]
+        if envelope.eight_bit and self._smtp.supports_extension("8bitmime"):
+            options.append("BODY=8BITMIME")
         try:
             await self._smtp.mail(envelope.sender, options=options)
         except aiosmtplib.SMTPSenderRefused as error:
@@ -224,6 +235,8 @@ class Session:
 
     async def _recipients(self, progress: _Progress) -> None:
         notify = "SUCCESS,FAILURE,DELAY" if progress.envelope.notify_success else "FAILURE,DELAY"
+        if progress.envelope.silent:
+            notify = "NEVER"
         for address in progress.envelope.recipients:
             options = [f"NOTIFY={notify}", f"ORCPT=rfc822;{_xtext(address)}"] if self.reports else []
             try:
@@ -283,7 +296,8 @@ class Session:
             self._smtp.close()
 
 
-def _connection_error(error: BaseException, *, encrypted: bool) -> SessionError:
+def _connection_error(error: BaseException, *, encrypted: bool, greeted: bool = False) -> SessionError:
+    """`greeted`: the server had taken us in before STARTTLS, and this is its first word since."""
     causes = list(_causes(error))
     tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if tls is not None:
@@ -299,6 +313,15 @@ def _connection_error(error: BaseException, *, encrypted: bool) -> SessionError:
         return SessionError(
             "101",
             "L'opérateur MSSanté ferme la connexion dès qu'elle est chiffrée.",
+            "Vérifier que le certificat client est celui de la boîte et qu'il est accepté par l'opérateur.",
+            stop=True,
+        )
+    if greeted and isinstance(error, aiosmtplib.SMTPResponseException) and error.code in _NOT_WITH_US:
+        # Postfix takes any certificate in the handshake, and refuses the session afterwards.
+        return SessionError(
+            "101",
+            f"L'opérateur MSSanté refuse la session une fois chiffrée ({error.code}) : le certificat client n'est pas "
+            "accepté.",
             "Vérifier que le certificat client est celui de la boîte et qu'il est accepté par l'opérateur.",
             stop=True,
         )
@@ -326,7 +349,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _transparent(content: bytes) -> bytes:
-    """The content as it goes after DATA, end mark included (RFC 5321 §4.5.2). Our own mails have no line to change."""
+    """The content as it goes after DATA, end mark included (RFC 5321 §4.5.2). Our own mails have no line to change.
+
+    A mail that an answer returns is somebody else's: a lone CR or LF in it, before a dot, could end the mail for some
+    servers and begin another one in our name (RFC 5321 §2.3.8 forbids them)."""
+    if content.count(b"\r\n") != content.count(b"\n") or content.count(b"\r\n") != content.count(b"\r"):
+        content = _LINE_ENDS.sub(b"\r\n", content)
     if content.startswith(b".") or b"\r\n." in content:
         content = (b"." if content.startswith(b".") else b"") + content.replace(b"\r\n.", b"\r\n..")
     return content + (b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n")

@@ -56,6 +56,113 @@ class Timeouts(BaseModel):
     """Transfer of a mail and the operator's final answer; then its fate is unknown."""
 
 
+class WhiteListSettings(BaseModel):
+    """The trust space: who may be written to, and whose mails are taken (MSSanté digest §11)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    file: Path
+    """Where the last good list is kept. A list put there by hand serves without `url`."""
+    url: str | None = Field(default=None, pattern=r"^https://[^/\s]+/\S*$")
+    """Where the list is published; none = only the file."""
+    ca: Path | None = None
+    """PEM certificates that the source's own must chain to (IGC Santé); obligatory with `url`."""
+    hours: float = Field(default=24.0, gt=0)
+    """Time between two downloads."""
+    domains: tuple[str, ...] = ()
+    """Domains admitted besides those of the list."""
+    proxy: str | None = None
+    """HTTP proxy on the way to the source; the environment's proxies are never used."""
+
+    @model_validator(mode="after")
+    def _authorities_with_url(self) -> Self:
+        if self.url is not None and self.ca is None:
+            raise ValueError("« ca » est obligatoire avec « url »")
+        return self
+
+
+class ImapSasl(StrEnum):
+    """How an IMAP session is opened after TLS (MSSanté digest §3.2): the operator decides."""
+
+    NONE = "none"
+    """Nothing is said: the server knows us by the certificate as soon as TLS is there (PREAUTH)."""
+    EXTERNAL = "external"
+    PLAIN = "plain"
+    LOGIN = "login"
+    XOAUTH2 = "xoauth2"
+
+
+class ImapFolders(BaseModel):
+    """Folders of a mailbox where mails go once they are taken; created when they are not there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    documents: str = Field(default="Traités", min_length=1)
+    """Mails whose documents were filed."""
+    reports: str = Field(default="Accusés", min_length=1)
+    """Notifications (DSN, MDN) that were understood."""
+    attention: str = Field(default="À voir", min_length=1)
+    """Mails that a person should look at."""
+
+
+class InboxAccount(BaseModel):
+    """What one mailbox has of its own; what is not given is that of the connector."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    username: str = ""
+    """User name; by default the address of the mailbox."""
+    password: Secret | None = None
+    """Password (`plain`, `login`) or access token (`xoauth2`): `{file: …}` or `{env: …}`, read at each connection."""
+    client_cert: Path | None = None
+    """PEM certificate (and chain) of this mailbox."""
+    client_key: Path | None = None
+    """PEM private key of that certificate; by default in the same file."""
+    key_password: Secret | None = None
+    """Password of the private key: `{file: …}` or `{env: …}`."""
+
+
+class ImapSettings(BaseModel):
+    """Reading of the PFI's mailboxes (MSSanté digest §9)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    host: str = ""
+    """IMAP server of the operator; by default the submission server."""
+    port: int = Field(default=143, ge=1, le=65535)
+    """Port of the IMAP server."""
+    tls: Tls = Tls.STARTTLS
+    """`starttls`, what the référentiel asks for, or `implicit` for operators that listen on 993."""
+    sasl: ImapSasl | None = None
+    """Authentication after TLS; by default the connector's, and `external` where that is `none`."""
+    mailboxes: dict[str, InboxAccount] = Field(default_factory=dict)
+    """Mailboxes to read, by address; by default the connector's own, opened as for sending."""
+    folder: str = Field(default="INBOX", min_length=1)
+    """Folder where mails arrive."""
+    folders: ImapFolders = ImapFolders()
+    """Where they go once taken."""
+    max_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
+    """Largest mail that is read; of a larger one the header only, and a person must look."""
+    idle_seconds: float = Field(default=300.0, gt=0, le=1740)
+    """How long the server is waited on (IDLE) before the waiting is renewed; less than 29 minutes (RFC 2177)."""
+    poll_seconds: float = Field(default=60.0, gt=0)
+    """Pause between two looks at servers that do not offer IDLE."""
+    retry_seconds: float = Field(default=300.0, gt=0)
+    """A mail that could not be taken is taken up again after this time."""
+    patience_seconds: float = Field(default=60.0, ge=0)
+    """A session that is lost is opened again, with growing pauses, for this long before the failure is told."""
+
+    @field_validator("mailboxes")
+    @classmethod
+    def _addresses(cls, value: dict[str, InboxAccount]) -> dict[str, InboxAccount]:
+        known = {address.normalize(written): account for written, account in value.items()}
+        if None in known:
+            raise ValueError("adresse de messagerie attendue pour chaque boîte")
+        if len({name.lower() for name in known if name is not None}) != len(value):
+            raise ValueError("une boîte est nommée deux fois")
+        return {name: account for name, account in known.items() if name is not None}
+
+
 class MssanteSettings(ConnectorSettings):
     """One mailbox of the PFI (BAL applicative) and the operator that relays its mails."""
 
@@ -117,6 +224,8 @@ class MssanteSettings(ConnectorSettings):
     """Largest mail to professionals, encoded; the operator's own SIZE applies in any case."""
     max_bytes_patient: int | None = Field(default=25_000_000, gt=0)
     """Largest mail to a patient, encoded: Mon espace santé refuses more than 25 MB."""
+    white_list: WhiteListSettings | None = None
+    """White list of the trust space; none = the operator's own check is trusted."""
     ehlo_name: str = "pfi.localdomain"
     """Host name that we give to the operator (EHLO)."""
     connections: int = Field(default=4, ge=1, le=50)
@@ -125,6 +234,8 @@ class MssanteSettings(ConnectorSettings):
     """How long an idle connection is kept for the next mail; 0 = closed at once."""
     timeouts: Timeouts = Timeouts()
     """Longest waits."""
+    imap: ImapSettings | None = None
+    """Reading of mailboxes over IMAP; without it nothing is read."""
 
     @field_validator("mailbox")
     @classmethod

@@ -40,10 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="une ligne de JSON quand tout est prêt")
     parser.add_argument("--pack", type=Path, help="pack de validation dont le DMP applique le schéma XML")
     parser.add_argument("--patients", type=Path, help="fichier YAML des patients du DMP")
-    for name in ("dmp", "smtp", "dpi", "dpi-tls", "control"):
+    for name in ("dmp", "smtp", "dpi", "dpi-tls", "control", "imap"):
         parser.add_argument(f"--{name}-port", type=int, default=0, help="port (0 = au choix du système)")
     read = parser.parse_args(arguments)
-    ports = Ports(read.dmp_port, read.smtp_port, read.dpi_port, read.dpi_tls_port, read.control_port)
+    ports = Ports(
+        read.dmp_port, read.smtp_port, read.dpi_port, read.dpi_tls_port, read.control_port, imap=read.imap_port
+    )
     sandbox = Sandbox(read.directory, ports=ports, light=read.light, pack=read.pack, keep=True)
     serving = serve(sandbox, as_json=read.json, patients=read.patients)
     # aiosmtpd upgrades connections with asyncio's own TLS: only the sinks run on uvloop.
@@ -58,8 +60,9 @@ def _describe(sandbox: Sandbox) -> str:
             f"Bac à sable prêt dans {sandbox.directory}",
             f"  DMP       https://localhost:{sandbox.dmp_port}",
             f"  MSSanté   localhost:{sandbox.smtp_port} (STARTTLS, certificat client)",
+            *(() if sandbox.light else (f"            localhost:{sandbox.operator.imap.port} (IMAP)",)),
             f"  DPI       localhost:{sandbox.dpi.port} (MLLP), {sandbox.dpi.tls_port} (MLLP sur TLS)",
-            *(() if sandbox.light else (f"  INSi      {sandbox.insi.url}",)),
+            *(() if sandbox.light else (f"  INSi      {sandbox.insi.url}", f"  Annuaire  {sandbox.annuaire.url}")),
             f"  Pilotage  {sandbox.control.url}/state",
         )
     )

@@ -10,7 +10,8 @@ from connectors.sandbox.faults import Fault, FaultBook, Service
 
 class ControlServer:
     """`GET /state`; `GET`, `POST` and `DELETE /faults` (`?service=dmp`); `PUT /patients/<matricule>` and
-    `PUT /mailboxes/<address>` with `{"state": ...}`. JSON throughout; plain HTTP, loopback only.
+    `PUT /mailboxes/<address>` with `{"state": ...}`; `POST /answers` with `{"recipient": ..., "kind": "mdn_error",
+    "code": "902", "message_id": ...}`. JSON throughout; plain HTTP, loopback only.
     """
 
     def __init__(
@@ -19,12 +20,14 @@ class ControlServer:
         state: Callable[[], dict[str, Any]],
         put_patient: Callable[[str, str], None],
         put_mailbox: Callable[[str, str], None],
+        answer: Callable[[str, str, str, str], None],
     ) -> None:
         self.port = 0
         self._faults = faults
         self._state = state
         self._put_patient = put_patient
         self._put_mailbox = put_mailbox
+        self._answer = answer
         self._runner: web.AppRunner | None = None
 
     @property
@@ -39,6 +42,7 @@ class ControlServer:
         application.router.add_delete("/faults", self._delete_faults)
         application.router.add_put("/patients/{matricule}", self._put(self._put_patient, "matricule"))
         application.router.add_put("/mailboxes/{address}", self._put(self._put_mailbox, "address"))
+        application.router.add_post("/answers", self._post_answer)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
@@ -66,6 +70,14 @@ class ControlServer:
         service = request.query.get("service")
         try:
             self._faults.clear(Service(service) if service else None)
+        except ValueError as wrong:
+            return _wrong(wrong)
+        return web.Response(status=204)
+
+    async def _post_answer(self, request: web.Request) -> web.Response:
+        try:
+            body = await _body(request)
+            self._answer(*(str(body.get(name, "")) for name in ("recipient", "kind", "code", "message_id")))
         except ValueError as wrong:
             return _wrong(wrong)
         return web.Response(status=204)

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from connectors.sandbox.annuaire import KEY, AnnuaireServer
 from connectors.sandbox.certificates import LEGAL_ENTITY, Certificates
 from connectors.sandbox.control import ControlServer
 from connectors.sandbox.dmp.patients import DmpState
@@ -13,6 +14,7 @@ from connectors.sandbox.dpi import DpiServer
 from connectors.sandbox.faults import FaultBook
 from connectors.sandbox.insi_server import InsiServer
 from connectors.sandbox.light import DmpSink, SmtpSink
+from connectors.sandbox.operator.answers import Answer
 from connectors.sandbox.operator.mailboxes import APPLICATION_MAILBOX, MailboxState
 from connectors.sandbox.operator.server import OperatorServer
 from pfi.model.clock import Clock, system_clock
@@ -31,10 +33,12 @@ class Ports:
     dpi_tls: int = 0
     control: int = 0
     insi: int = 0
+    imap: int = 0
+    annuaire: int = 0
 
 
 class Sandbox:
-    """DMP, MSSanté operator, DPI, INSi and control endpoint on loopback; `async with Sandbox(directory) as sandbox`.
+    """All mock services and their control endpoint on loopback; `async with Sandbox(directory) as sandbox`.
 
     Everything it writes is under `directory` (certificates, documents, mailboxes). `light=True` replaces the DMP and
     the operator by sinks that accept everything, for benchmarks; `dmp` and `operator` then stay idle. `homologation` is
@@ -70,7 +74,8 @@ class Sandbox:
         self.operator = OperatorServer(self.directory / "mailboxes", self.certificates, self.faults, clock=clock)
         self.dpi = DpiServer(self.certificates, self.faults, clock=clock)
         self.insi = InsiServer(self.certificates, self.faults, clock=clock)
-        self.control = ControlServer(self.faults, self.state, self._put_patient, self._put_mailbox)
+        self.annuaire = AnnuaireServer(self.certificates, lambda: self.operator.mailboxes.white_list)
+        self.control = ControlServer(self.faults, self.state, self._put_patient, self._put_mailbox, self._answer)
         self.dmp_sink = DmpSink()
         self.smtp_sink = SmtpSink()
         self._ports = ports
@@ -82,13 +87,15 @@ class Sandbox:
             await self.smtp_sink.start(self.certificates, self._ports.smtp)
         else:
             await self.dmp.start(self._ports.dmp)
-            await self.operator.start(self._ports.smtp)
+            await self.operator.start(self._ports.smtp, self._ports.imap)
             await self.insi.start(self._ports.insi)
+            await self.annuaire.start(self._ports.annuaire)
         await self.dpi.start(self._ports.dpi, self._ports.dpi_tls)
         await self.control.start(self._ports.control)
 
     async def stop(self) -> None:
-        for service in (self.control, self.insi, self.dpi, self.operator, self.dmp, self.smtp_sink, self.dmp_sink):
+        services = (self.control, self.annuaire, self.insi, self.dpi, self.operator, self.dmp)
+        for service in (*services, self.smtp_sink, self.dmp_sink):
             await service.stop()
 
     async def __aenter__(self) -> "Sandbox":
@@ -140,6 +147,7 @@ class Sandbox:
                 "reports_folder": str(self.operator.mailboxes.folder(APPLICATION_MAILBOX)),
                 "source_oid": "1.2.250.1.999.7",
             },
+            "imap": {"port": self.operator.imap.port},
             "dpi": {
                 "host": "127.0.0.1",
                 "port": self.dpi.port,
@@ -154,6 +162,12 @@ class Sandbox:
                 "issuer": STRUCTURE,
                 "software": {"idam": "BAC-A-SABLE", "instance": "5a1f4c0e-0f0d-4c1b-9a51-6b1e6f1d2026"},
                 "environment": "test",
+            },
+            "annuaire": {"url": self.annuaire.url, "key": KEY, "ca": ca},
+            "white_list": {
+                "url": self.annuaire.white_list_url,
+                "ca": ca,
+                "file": str(self.directory / "white-list.xml"),
             },
             "control": {"url": self.control.url},
             "legal_entity": LEGAL_ENTITY,
@@ -185,6 +199,9 @@ class Sandbox:
 
     def _put_patient(self, matricule: str, state: str) -> None:
         self.dmp.put_patient(matricule, DmpState(state))
+
+    def _answer(self, recipient: str, kind: str, code: str, message_id: str) -> None:
+        self.operator.answer(recipient, Answer(kind), code=code, message_id=message_id)
 
     def _put_mailbox(self, address: str, state: str) -> None:
         self.operator.mailboxes.create(address, MailboxState(state))

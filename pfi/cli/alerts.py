@@ -13,7 +13,7 @@ from pfi.cli.desk import at_desk
 from pfi.cli.options import config_option, json_option
 from pfi.engine.alerts import CERTIFICATE_EXPIRES, CERTIFICATE_FAULT, DISCHARGE_LETTER_LATE, Alerts
 from pfi.engine.configuration import Configuration
-from pfi.engine.runner import Desk
+from pfi.engine.desk import Desk
 from pfi.store.alerts import Alert
 
 _KINDS = {

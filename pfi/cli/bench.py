@@ -27,8 +27,8 @@ from pfi.cli.demo import write_configuration_of
 from pfi.cli.load import Load, Sent, Template
 from pfi.cli.options import json_option, without_hospital_store
 from pfi.engine.configuration import Configuration
+from pfi.engine.desk import open_desk
 from pfi.engine.journal import Journal
-from pfi.engine.runner import open_desk
 from pfi.model.errors import ConfigurationError
 
 _WARM_UP = 40

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pfi.engine import logs
 from pfi.engine.configuration import Configuration
-from pfi.engine.runner import Desk, open_desk
+from pfi.engine.desk import Desk, open_desk
 from pfi.engine.settings import LogSettings
 
 Result = TypeVar("Result")

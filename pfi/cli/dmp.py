@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from pfi import __version__
 from pfi.cli.options import config_option, json_option
 from pfi.engine import logs
 from pfi.engine.configuration import Configuration
 from pfi.engine.connector import Surroundings
+from pfi.engine.desk import open_desk
 from pfi.engine.interpretation import ins_keys
-from pfi.engine.runner import open_desk
 from pfi.engine.settings import LogSettings
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.decision import Channel
@@ -136,13 +133,16 @@ def find(
 @click.option("--out", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Fichier à écrire.")
 @click.option("--force", is_flag=True, help="Remplace le fichier s'il existe.")
 @config_option
-def get(unique_id: str, path: Path, force: bool, config_path: Path, **asking: str) -> None:
+@json_option
+def get(unique_id: str, path: Path, force: bool, config_path: Path, as_json: bool, **asking: str) -> None:
     """Écrit le document UNIQUEID (un OID) dans un fichier lisible par son seul propriétaire.
 
     Sa taille, son empreinte, son identifiant et son patient sont vérifiés : rien n'est écrit s'ils ne conviennent pas.
     """
-    if path.exists() and not force:
-        raise click.UsageError(f"{path} existe déjà : choisir un autre nom, ou --force.")
+    if not force and os.path.lexists(path):
+        raise _taken(path)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise click.UsageError(f"{path.parent} n'est pas un dossier où écrire : rien n'est demandé au DMP.")
     configuration = _configuration(config_path)
     asked = _asked(configuration, asking)
 
@@ -153,12 +153,19 @@ def get(unique_id: str, path: Path, force: bool, config_path: Path, **asking: st
     if isinstance(got, Outcome):
         sys.exit(_refused(got))
     try:
-        _write(path, got.content)
+        _write(path, got.content, force=force)
+    except FileExistsError:
+        raise _taken(path) from None
     except OSError as error:
         raise ConfigurationError(
             "FILE_NOT_WRITTEN", f"{path} n'a pas pu être écrit ({system_reason(error)})."
         ) from None
-    click.echo(f"{path} : {len(got.content)} octets, {got.entry.mime_type or 'type inconnu'}.")
+    size, mime_type = len(got.content), got.entry.mime_type
+    if as_json:
+        written = {"file": str(path), "size": size, "sha1": got.entry.hash, "mime_type": mime_type}
+        click.echo(orjson.dumps({**written, "warnings": got.warnings}, option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(_printable(f"{path} : {size} octets, {mime_type or 'type inconnu'}."))
     if got.warnings:
         click.secho(_NOT_HASHED, fg="yellow", err=True)
 
@@ -179,11 +186,11 @@ async def _consult(
     if consultation.mode is ConsultationMode.OFF:
         return OFF
     async with open_desk(configuration) as desk:
-        trail = await _Trail.of(desk.database, asked, {**what, "mode": consultation.mode})
-        await trail.add("asked")
-        traces: list[Trace] = []
         await consultation.open()
+        traces: list[Trace] = []
         try:
+            trail = await _Trail.of(desk.database, asked, {**what, "mode": consultation.mode})
+            await trail.add("asked")
             answer = await act(consultation, traces)
         finally:
             await consultation.close()
@@ -311,21 +318,28 @@ def _listed(found: "Found") -> dict[str, Any]:
 
 
 def _print(found: "Found") -> None:
-    console = Console()
-    table = Table("Créé (UTC)", "Type", "État", "Visibilité", "Octets", "uniqueId")
+    """Two lines a document: its uniqueId, whole for `get` whatever the width of the terminal, then what it is."""
     for each in found.documents:
         code = each.type_code.code if each.type_code else ""
-        table.add_row(
-            f"{each.creation_time:%Y-%m-%d %H:%M}" if each.creation_time else "-",
-            escape(f"{code} {nomenclature.type_label(code)}".strip()),
+        hidden = ", ".join(_VISIBILITIES[one] for one in each.confidentiality if one in _VISIBILITIES)
+        facts = (
+            f"{code} {nomenclature.type_label(code)}".strip() or "type inconnu",
+            f"créé le {each.creation_time:%d/%m/%Y à %H:%M} UTC" if each.creation_time else "",
             _state(each.state),
-            ", ".join(_VISIBILITIES[one] for one in each.confidentiality if one in _VISIBILITIES) or "-",
-            "-" if each.size is None else str(each.size),
-            escape(each.unique_id),
+            hidden,
+            "" if each.size is None else f"{each.size} octets",
         )
-    console.print(table)
+        click.echo(_printable(each.unique_id))
+        click.echo(_printable(f"    {' ; '.join(fact for fact in facts if fact)}"))
+    if not found.documents:
+        click.echo("Aucun document ne répond à cette recherche.")
     if found.incomplete:
-        console.print("[yellow]Le DMP dit que cette liste est incomplète.[/]")
+        click.secho("Le DMP dit que cette liste est incomplète.", fg="yellow", err=True)
+
+
+def _printable(text: str) -> str:
+    """What the DMP wrote, unable to command the terminal."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _state(status: str) -> str:
@@ -335,14 +349,24 @@ def _state(status: str) -> str:
     return names.get(status, "inconnu").replace("-", " ")
 
 
-def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing, readable by its owner only."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    temporary = Path(name)
+def _taken(path: Path) -> click.UsageError:
+    return click.UsageError(f"{path} existe déjà : choisir un autre nom, ou --force.")
+
+
+def _write(path: Path, content: bytes, *, force: bool) -> None:
+    """All of it or nothing, readable by its owner only. Without `force`, the place of nothing: not even of what came
+    there meanwhile (FileExistsError)."""
+    if not force:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    temporary: Path | None = None
     try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+        temporary = Path(name)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        for ours in (temporary, None if force else path):
+            if ours is not None:
+                ours.unlink(missing_ok=True)
         raise

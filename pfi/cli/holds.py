@@ -13,8 +13,8 @@ from pfi.cli.desk import at_desk
 from pfi.cli.options import config_option, json_option
 from pfi.cli.outcomes import WAITS_FOR
 from pfi.engine.configuration import Configuration
+from pfi.engine.desk import Desk
 from pfi.engine.holds import HeldLine
-from pfi.engine.runner import Desk
 
 
 @click.command(short_help="Liste ce qui attend, et ce que cela attend.")

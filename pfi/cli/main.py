@@ -28,10 +28,12 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "holds": ("pfi.cli.holds", "holds", "Liste ce qui attend, et ce que cela attend."),
     "release": ("pfi.cli.holds", "release", "Libère une livraison qui attend une décision humaine."),
     "cancel": ("pfi.cli.holds", "cancel", "Annule une livraison qui n'est pas partie."),
+    "mail": ("pfi.cli.mail", "mail", "Montre les courriels reçus, et décide de ceux qui attendent."),
     "patient": ("pfi.cli.patient", "patient", "Montre ce que l'on sait d'un patient, tient le registre local."),
     "rules": ("pfi.cli.rules", "rules", "Vérifie et éprouve les règles de routage."),
     "dmp": ("pfi.cli.dmp", "dmp", "Consulte le DMP d'un patient, pour un professionnel (AIR ou direct)."),
     "insi": ("pfi.cli.insi", "insi", "Vérifie une identité par le téléservice INSi (facultatif)."),
+    "annuaire": ("pfi.cli.annuaire", "annuaire", "Cherche une boîte MSSanté dans l'Annuaire Santé (facultatif)."),
     "nomenclature": ("pfi.cli.nomenclature", "nomenclature", "Montre et met à jour les tables de codes officielles."),
     "validation-pack": (
         "pfi.cli.validation_pack",

@@ -9,10 +9,13 @@ from rich.table import Table
 
 from pfi.cli.outcomes import (
     ACTIONS,
+    ANSWERS,
     CHANGES,
     DSN,
     EVENTS,
+    HANDOVERS,
     KINDS,
+    MAIL_STATES,
     OUTCOMES,
     SEVERITIES,
     WAITS_FOR,
@@ -37,6 +40,13 @@ def print_message(console: Console, view: MessageView) -> None:
         f"reçu le {message['received_at']:%Y-%m-%d à %H:%M:%S} UTC, accusé [bold]{message['ack_code'] or 'aucun'}[/]",
         highlight=False,
     )
+    for row in view.mail:
+        console.print(
+            f"Courriel pour {escape(row['mailbox'])} : {coloured(MAIL_STATES, row['state'])} {escape(row['code'])} "
+            f"{escape(row['text'])}".rstrip()
+            + f"\nRéponse : {ANSWERS[row['answer']]} {escape(row['answer_to'])}".rstrip(),
+            highlight=False,
+        )
     for row in view.documents:
         console.print(
             escape(
@@ -52,6 +62,8 @@ def print_message(console: Console, view: MessageView) -> None:
     _section(console, "Livraisons", ("Canal", "État", "Essais", "Code", "Texte"), _deliveries(view))
     _section(console, "Essais", ("Canal", "N°", "Début (UTC)", "Durée", "Résultat", "Code", "Texte"), _attempts(view))
     _section(console, "Boîtes aux lettres", ("Adresse", "Résultat", "Code", "DSN"), _recipients(view))
+    _section(console, "Lectures", ("Lecteur", "Résultat", "Code", "Texte"), _readings(view))
+    _section(console, "Remises", ("Quoi", "À qui", "État", "Essais", "Code", "Texte"), _handovers(view))
     _section(console, "Accusés métier", ("ZAM", "Réponse", "Boîte", "État", "Essais"), _acks(view))
     _section(console, "Événements", ("Heure (UTC)", "Événement", "Détail"), _events(view))
 
@@ -131,6 +143,32 @@ def _recipients(view: MessageView) -> list[tuple[str, ...]]:
     return [
         (escape(row["address"]), coloured(OUTCOMES, row["outcome"]), escape(row["code"]), coloured(DSN, row["dsn"]))
         for row in view.recipients
+    ]
+
+
+def _readings(view: MessageView) -> list[tuple[str, ...]]:
+    return [
+        (
+            escape(row["address"]),
+            "[green]lu ou intégré[/]" if row["success"] else "[red]non intégré[/]",
+            escape(row["code"]),
+            escape(row["text"]),
+        )
+        for row in view.readings
+    ]
+
+
+def _handovers(view: MessageView) -> list[tuple[str, ...]]:
+    return [
+        (
+            HANDOVERS[row["kind"]],
+            escape(row["recipient"] or row["line"] or "-"),
+            state_text(row["state"]),
+            str(row["attempts"]),
+            escape(row["code"]),
+            escape(row["text"]),
+        )
+        for row in view.handovers
     ]
 
 

@@ -48,12 +48,30 @@ DSN: Mapping[str, tuple[str, str]] = {
 }
 
 
+MAIL_STATES: Mapping[str, tuple[str, str]] = {
+    "open": ("en cours", "yellow"),
+    "integrated": ("intégré", "green"),
+    "refused": ("refusé", "red"),
+    "kept": ("à voir", "yellow"),
+}
+ANSWERS: Mapping[str, str] = {
+    "none": "aucune",
+    "mdn": "notification (MDN)",
+    "error_mail": "courriel d'erreur, en cas d'échec",
+    "person": "par une personne (demandée à une autre adresse que celle de l'enveloppe)",
+}
+HANDOVERS: Mapping[str, str] = {"mdm": "document (MDM)", "mail": "réponse à l'expéditeur"}
+
+
 KINDS: Mapping[str, str] = {
     "request": "demande",
     "patient_event": "patient",
     "ignored": "ignoré",
     "refused": "refusé",
     "unreadable": "illisible",
+    "mail": "courriel",
+    "mail_report": "notification",
+    "mail_other": "courriel à lire",
 }
 WAITS_FOR: Mapping[str, str] = {
     Trigger.IDENTITY_QUALIFIED: "une identité qualifiée",
@@ -71,14 +89,23 @@ EVENTS: Mapping[str, str] = {
     "cancelled": "annulé par l'exploitant",
     "destination_resumed": "destination rétablie",
     "destination_stopped": "destination arrêtée",
+    "dsn_contradicts": "échec de remise après une remise annoncée",
     "dsn_delayed": "remise retardée (DSN)",
     "dsn_unmatched": "avis de remise sans courriel connu",
     "duplicate": "même message reçu de nouveau",
     "fenced": "résultat tardif écarté",
     "held": "mis en attente",
+    "handover_given_up": "remise au destinataire abandonnée",
+    "handover_refused": "refusé par le destinataire",
     "hold_expired": "attente expirée",
     "ins_contradicted": "INS contredite par INSi",
     "ins_undecided": "INS non tranchée par INSi",
+    "mail_answer_unwritten": "réponse à l'expéditeur impossible à écrire",
+    "mail_dismissed": "documents écartés par l'exploitant",
+    "mail_held": "document en attente d'une personne",
+    "mail_kept": "courriel laissé à une personne",
+    "mail_released": "documents libérés par l'exploitant",
+    "mail_retried": "remise retentée",
     "patient_changed": "décidé de nouveau (patient mis à jour)",
     "register_entry": "inscription au registre local",
     "released": "libéré",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pfi.engine.configuration import Configuration
 from pfi.engine.connector import CertificateHolder, CheckResult, Surroundings
-from pfi.engine.runner import database_url
 from pfi.engine.settings import Settings
+from pfi.engine.storage import database_url
 from pfi.engine.verification import build_verifier
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.decision import Channel

@@ -118,6 +118,71 @@ class CertificateHolder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class OutboundMail:
+    """A complete mail (RFC 5322) to submit from one of our mailboxes to one address: exact bytes, stored before."""
+
+    mailbox: str
+    recipient: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """What every mail of an account carries: the product reference of ANS (X-MSS-NIL), the name beside the address."""
+
+    nil: str
+    label: str = ""
+
+
+@runtime_checkable
+class MailCarrier(Protocol):
+    """A connector that submits complete mails: answers to what our mailboxes received."""
+
+    @property
+    def letterhead(self) -> Letterhead:
+        """Of the mails that it submits."""
+
+    async def send_mail(self, mail: OutboundMail) -> Outcome:
+        """One attempt. A mail keeps its Message-ID over retries, so sending again after `UNKNOWN` doubles nothing that
+        the reader could not recognise."""
+
+
+class Filing(StrEnum):
+    """Where a mail that was taken goes in its mailbox."""
+
+    DOCUMENTS = "documents"
+    REPORTS = "reports"
+    ATTENTION = "attention"
+    """A person should look at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMail:
+    """A mail as it lies in a mailbox, byte for byte, lines in CRLF. Not `whole`: it is larger than the connector may
+    read, and `content` is its header, or the start of it."""
+
+    content: bytes
+    whole: bool = True
+
+
+@runtime_checkable
+class MailReceiver(Protocol):
+    """A connector with mailboxes to read (mssante digest §9)."""
+
+    @property
+    def mailboxes(self) -> tuple[str, ...]:
+        """Addresses of those it was configured to read."""
+
+    def trusts(self, address: str) -> bool:
+        """Whether a correspondent belongs to the trust space (white list)."""
+
+    async def receive(self, mailbox: str, take: Callable[[FoundMail], Awaitable[Filing]]) -> None:
+        """Gives each mail of one mailbox to `take`, in order of arrival, and moves it where `take` says, until
+        cancelled. A mail stays where it is when `take` raises, and `take` may be given it again. Raises PfiError when
+        it cannot go on; the engine calls again after a pause."""
+
+
+@dataclass(frozen=True, slots=True)
 class MailReport:
     """What a delivery status notification says of one recipient. `envelope` is the ENVID of our mail; `action` that of
     RFC 3464 (`delivered`, `failed`...); `code` an SMTPERRORCODE when it failed; `text` French, may be empty."""
@@ -182,6 +247,75 @@ class Verifier(Protocol):
 
     async def verify(self, patient: Patient) -> Verification:
         """About one patient, within a bounded time. Never raises for what the peer or the network does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A published MSSanté mailbox. `kind` is its type (TRE_R257: PER, ORG, APP, CAB), empty when it is not told;
+    `structure` the FINESS that it goes with; `label` and `place` help a person to choose (never a name of a person)."""
+
+    address: str
+    kind: str = ""
+    structure: str = ""
+    label: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The one mailbox."""
+
+    mailbox: Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Mailboxes among which only a person may choose."""
+
+    mailboxes: tuple[Mailbox, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The directory publishes no mailbox for this identifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """No answer for now: it says nothing of the recipient. `text` is French; `retry_after` in seconds."""
+
+    code: str
+    text: str
+    retry_after: float | None = None
+
+
+Lookup = Found | Ambiguous | Nothing | Away
+
+
+@runtime_checkable
+class Directory(Protocol):
+    """Finds the MSSanté mailbox of a professional or of a structure (directory digest §1). Entry point group
+    `pfi.directories`; must be safe for concurrent calls.
+
+    Constructor: `Directory(settings: <its settings model>, surroundings: Surroundings)`; it does no I/O.
+    """
+
+    settings_model: type[ConnectorSettings]
+
+    def __init__(self, settings: Any, surroundings: Surroundings) -> None: ...
+
+    async def open(self) -> None:
+        """Loads secrets and certificates. Raises ConfigurationError; never contacts the peer."""
+
+    async def close(self) -> None:
+        """Ends connections cleanly."""
+
+    async def check(self) -> tuple[CheckResult, ...]:
+        """Reaches and authenticates; asks about nobody."""
+
+    async def resolve(self, professional: str = "", structure: str = "") -> Lookup:
+        """The mailbox of a professional (RPPS or national identifier), at a structure (FINESS) when it is given; that
+        of the structure when no professional is. Never chooses among several, never raises for what the peer does."""
 
 
 @dataclass(frozen=True, slots=True)

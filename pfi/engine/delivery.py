@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 
 from pfi.engine.settings import RetrySettings
 from pfi.model.decision import Channel
-from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
-from pfi.model.document import Document
+from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome, Version
 from pfi.model.parties import Recipient, RecipientKind
 from pfi.model.patient import Patient
-from pfi.model.submission import Request, Submission
+from pfi.model.submission import Submission
 from pfi.store.deliveries import EndedAttempt, RecipientRow, Work
 from pfi.store.states import DeliveryState
 
@@ -42,18 +41,9 @@ class Claim:
         return self.delivery.id
 
 
-def lineage_of(document: Document, request: Request, replaced_lineage: str | None = None) -> str:
-    """The key that a document shares with those it replaces and with those that replace or delete it: its setId;
-    without one, the lineage of the document that it replaces (`replaced_lineage` when known), else its own uniqueId."""
-    header = document.header
-    if header.set_id is not None:
-        return header.set_id.xds
-    if request is not Request.INITIAL and header.replaced is not None:
-        return replaced_lineage or header.replaced.xds
-    return document.unique_id
-
-
-def rebuild(work: Work, submission: Submission, previous_message_id: str) -> Delivery:
+def rebuild(
+    work: Work, submission: Submission, previous_message_id: str, versions: tuple[Version, ...] = ()
+) -> Delivery:
     """The delivery that was planned, from its stored row and its message read again: same ids, same moment."""
     patient = _as_decided(submission, work.qualified)
     return Delivery(
@@ -77,6 +67,7 @@ def rebuild(work: Work, submission: Submission, previous_message_id: str) -> Del
         addressees=work.addressees,
         mailbox=work.mailbox,
         establishment=submission.establishment,
+        versions=versions,
     )
 
 

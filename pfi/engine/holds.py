@@ -5,21 +5,19 @@ What an event releases is decided by `pfi.engine.reassessment`.
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from pfi.engine import reporting
+from pfi.engine.closing import Closing
 from pfi.engine.context import Context
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
 from pfi.engine.reassessment import CANCELLED_BY_OPERATOR, Cause, Change, Reassessment
-from pfi.model.decision import Action
-from pfi.store import acks, deliveries, messages, queue
-from pfi.store.deliveries import Work
+from pfi.model.decision import Action, Reason
+from pfi.store import deliveries
 from pfi.store.states import DeliveryState
 
 _LOG = get_logger("holds")
-_CANCELLED_TEXT = "Envoi annulé par l'exploitant."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,7 @@ class HeldLine:
 class Holds:
     def __init__(self, context: Context, reader: Reader, outbox: Outbox, reassessment: Reassessment) -> None:
         self._context = context
-        self._reader = reader
-        self._outbox = outbox
+        self._closing = Closing(context, reader, outbox)
         self._reassessment = reassessment
 
     async def waiting(self, limit: int = 200) -> tuple[HeldLine, ...]:
@@ -93,7 +90,7 @@ class Holds:
             DeliveryState.CANCELLED,
             (DeliveryState.HELD, DeliveryState.WAITING, DeliveryState.QUEUED),
             "cancelled",
-            (CANCELLED_BY_OPERATOR, _CANCELLED_TEXT),
+            Reason(CANCELLED_BY_OPERATOR, "Envoi annulé par l'exploitant."),
         )
 
     async def expire(self) -> int:
@@ -111,43 +108,12 @@ class Holds:
         state: DeliveryState,
         leaving: tuple[DeliveryState, ...],
         event: str,
-        reason: tuple[str, str] | None,
+        reason: Reason | None,
     ) -> bool:
         """`reason`: code and text of the end; `None` = those of the hold itself."""
-        now = self._context.clock()
-        code, text = reason or (None, None)
         async with self._context.database.transaction() as connection:
-            closed, released = await deliveries.close(
-                connection, delivery_id, state, now, leaving, code=code, text=text
-            )
-            if not closed:
-                return False
-            await queue.enqueue(connection, [queue.Job.deliver(runnable, timedelta(0)) for runnable in released])
-            work = await deliveries.read(connection, delivery_id)
-            if work is None:
-                return False
-            detail = {"code": work.code}
-            await messages.add_event(
-                connection, event, now, message_id=work.message_id, delivery_id=delivery_id, detail=detail
-            )
-            told = await acks.told(connection, work.message_id, reporting.event_of(work.channel))
-            written = await self._refusal(work, told)
-            if written:
-                await acks.add(connection, work.message_id, written)
-                await queue.enqueue(connection, self._outbox.jobs(written))
+            work = await self._closing.close(connection, delivery_id, state, leaving, event, reason)
+        if work is None:
+            return False
         _LOG.info(event, delivery=str(delivery_id), code=work.code)
         return True
-
-    async def _refusal(self, work: Work, told: frozenset[str]) -> tuple[messages.NewAck, ...]:
-        """N to the sender, but for what was already answered."""
-        if work.body is None:
-            return ()
-        interpretation, _ = await self._reader.read(work.body, work.listener, work.received_at)
-        submission = interpretation.submission
-        if submission is None:
-            return ()
-        reports = reporting.refusal(
-            submission, work.channel, work.recipients, work.code, work.text, self._context.clock()
-        )
-        unsaid = reporting.unsaid(reports, work.channel, told)
-        return self._outbox.write(submission.message, work.sender, unsaid, delivery_id=work.id, claim=False)

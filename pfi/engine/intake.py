@@ -12,7 +12,8 @@ from pfi.engine import reporting
 from pfi.engine.birth import newborn
 from pfi.engine.connector import Answer, Peer
 from pfi.engine.context import Context
-from pfi.engine.delivery import Claim, lineage_of
+from pfi.engine.delivery import Claim
+from pfi.engine.families import Families
 from pfi.engine.interpretation import (
     Conclusion,
     Interpretation,
@@ -22,6 +23,7 @@ from pfi.engine.interpretation import (
     conclude,
     plan,
 )
+from pfi.engine.lineage import among, aware, with_family
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.patientfile import PatientFile, state_of
@@ -42,6 +44,7 @@ from pfi.standards.hl7v2.tokenizer import parse
 from pfi.store import messages, queue
 from pfi.store.database import POISON_ERRORS, STORE_ERRORS, Connection
 from pfi.store.deliveries import Runnable
+from pfi.store.lineages import Family
 from pfi.store.messages import Accepted, Known, NewDelivery, NewDocument, NewMessage
 from pfi.store.states import DeliveryState
 
@@ -74,7 +77,7 @@ _INTERNAL = Finding(
 
 
 class _ToldMeanwhileError(Exception):
-    """Something was told of the patient while their document was being concluded."""
+    """Something was told of the patient, or of the document's lineage, while the document was being concluded."""
 
 
 class Load:
@@ -135,6 +138,7 @@ class EngineIntake:
         self._outbox = outbox
         self._file = file
         self._load = load
+        self._families = Families(context, reader, outbox)
 
     async def accept(self, raw: bytes, peer: Peer) -> Answer:
         """Takes one complete message. Returns after the durable commit, or with AR when nothing was stored."""
@@ -193,20 +197,31 @@ class EngineIntake:
         known = await self._look_up(reading, header)
         if known.same_message is not None:
             return await self._repeat(reading, known.same_message, known.same_message_ack)
+        submission = interpretation.submission
+        # The first document of a lineage, as nearly all are, costs no look at the others: the store does not take it
+        # when there are any.
+        look = submission is not None and submission.request is not Request.INITIAL
+        family = await self._families.of(submission, look=look) if submission is not None else None
         if known.same_control_id:
             refuse = interpretation.profile.same_control_id is SameControlId.REFUSE
             extra = _REUSED_REFUSED if refuse else _REUSED
             interpretation = replace(interpretation, findings=(*interpretation.findings, extra))
         while True:
+            interpretation = among(interpretation, family)
             conclusion = conclude(interpretation, state_of(known), self._context.rules, reading.received_at)
             if interpretation.event is not None and conclusion.ack.code is AckCode.AA:
                 return await self._store_event(reading, conclusion, interpretation.event)
-            if conclusion.submission is None or conclusion.ack.code is not AckCode.AA:
+            submission = conclusion.submission
+            if family is None or submission is None or conclusion.ack.code is not AckCode.AA:
                 return await self._store_plain(reading, conclusion)
+            conclusion = with_family(conclusion, family.relatives)
             try:
-                return await self._store_request(reading, conclusion, conclusion.submission, known)
+                return await self._store_request(reading, conclusion, submission, known, family)
             except _ToldMeanwhileError:
                 known = await self._look_up(reading, header)
+                if known.same_message is not None:
+                    return await self._repeat(reading, known.same_message, known.same_message_ack)
+                family = await self._families.of(submission, look=True)
 
     async def _look_up(self, reading: _Reading, header: MessageHeader) -> Known:
         submission = reading.interpretation.submission
@@ -226,12 +241,13 @@ class EngineIntake:
         """Stores a message that asks for nothing: refused, ignored or unreadable."""
         new = self._new_message(reading, conclusion)
         submission = conclusion.submission
+        family = await self._families.of(submission, look=False) if submission is not None else None
         async with self._context.database.transaction() as connection:
             accepted = await messages.accept(
                 connection,
                 new,
                 worker=self._context.worker,
-                documents=await self._documents(connection, submission) if submission else (),
+                documents=_documents(submission, family.lineage) if submission and family else (),
                 findings=conclusion.findings,
                 decisions=conclusion.decisions,
             )
@@ -253,12 +269,12 @@ class EngineIntake:
         return Answer(new.ack)
 
     async def _store_request(
-        self, reading: _Reading, conclusion: Conclusion, submission: Submission, known: Known
+        self, reading: _Reading, conclusion: Conclusion, submission: Submission, known: Known, family: Family
     ) -> Answer:
         """Stores a request with everything that follows from it, then starts the first attempts.
 
-        Raises _ToldMeanwhileError, having stored nothing, when what is known of the patient is no longer what was
-        concluded with.
+        Raises _ToldMeanwhileError, having stored nothing, when what is known of the patient, or of the lineage, is no
+        longer what was concluded with.
         """
         new = self._new_message(reading, conclusion)
         hold = self._hold_settings(reading)
@@ -270,32 +286,33 @@ class EngineIntake:
             dependence = await self._file.link(connection, known)
             if dependence is None:
                 raise _ToldMeanwhileError
-            documents = await self._documents(connection, submission)
-            wishes = [self._birth(each, documents[0].lineage, reading, hold) for each in planned]
+            wishes = [self._birth(each, family.lineage, reading, hold) for each in planned]
             accepted = await messages.accept(
                 connection,
                 new,
                 worker=self._context.worker,
-                documents=documents,
+                documents=_documents(submission, family.lineage),
                 findings=conclusion.findings,
                 decisions=conclusion.decisions,
                 deliveries=wishes,
                 acks=acks,
                 dependence=dependence,
+                family=family,
             )
-            if accepted is not None:
-                await self._file.record_letter(
-                    connection, accepted.id, conclusion, known, documents[0].lineage, reading.received_at
-                )
-                await queue.enqueue(connection, [*self._jobs(wishes, accepted), *self._outbox.jobs(acks)])
-        if accepted is None:
-            return await self._raced(reading)
+            if accepted is None:
+                raise _ToldMeanwhileError
+            await self._file.record_letter(
+                connection, accepted.id, conclusion, known, family.lineage, reading.received_at
+            )
+            await queue.enqueue(connection, [*self._jobs(wishes, accepted), *self._outbox.jobs(acks)])
+            if submission.request is Request.DELETE:
+                await self._families.withdraw(connection, family, accepted.id)
         self._load.add(len(wishes))
         self._told(accepted, new, conclusion)
         self._outbox.start(accepted.id, acks)
         self._processing.start(
             [
-                Claim(wish.delivery, accepted.id, new.sender, wish.destination, wish.lineage)
+                Claim(aware(wish.delivery, family), accepted.id, new.sender, wish.destination, wish.lineage)
                 for wish in wishes
                 if accepted.states[wish.delivery.id] is DeliveryState.IN_FLIGHT
             ]
@@ -320,19 +337,6 @@ class EngineIntake:
             for wish in wishes
             if accepted.states[wish.delivery.id] is DeliveryState.QUEUED
         ]
-
-    async def _documents(self, connection: Connection, submission: Submission) -> list[NewDocument]:
-        """The documents with their lineage; all renditions of a message share that of the first one."""
-        first = submission.documents[0]
-        replaced = None
-        if (
-            submission.request is not Request.INITIAL
-            and first.header.set_id is None
-            and first.header.replaced is not None
-        ):
-            replaced = await messages.lineage_of(connection, first.header.replaced.xds)
-        lineage = lineage_of(first, submission.request, replaced)
-        return [NewDocument(document, submission.request, lineage) for document in submission.documents]
 
     def _new_message(self, reading: _Reading, conclusion: Conclusion) -> NewMessage:
         interpretation, header = reading.interpretation, reading.header
@@ -405,6 +409,11 @@ class EngineIntake:
             findings=len(conclusion.findings),
             deliveries={str(key): state.value for key, state in accepted.states.items()},
         )
+
+
+def _documents(submission: Submission, lineage: str) -> list[NewDocument]:
+    """All renditions of a message share the lineage of the first one."""
+    return [NewDocument(document, submission.request, lineage) for document in submission.documents]
 
 
 def _header_of(raw: bytes, peer: Peer) -> MessageHeader | None:

@@ -373,6 +373,17 @@ def _open_documents(request: DocumentRequest) -> tuple[tuple[Document, ...], tup
 def _agreement(request: DocumentRequest, documents: tuple[Document, ...], profile: SenderProfile) -> Iterator[Finding]:
     """What the message announces against what the CDA says (hl7v2 digest §1.6, §1.7, §1.8, §3.1)."""
     deviation = Severity.ERROR if profile.mode == "strict" else Severity.WARNING
+    if request.orders.modif_conf_code and request.request is Request.INITIAL:
+        yield Finding(
+            "VISIBILITY_CHANGE_WITHOUT_REPLACEMENT",
+            deviation,
+            "ORC^1^1",
+            "Changement de visibilité ou de masquage annoncé (MODIF_CONF_CODE = Y) par une transmission initiale : le "
+            "document déjà déposé garde sa visibilité ; un remplacement (OBX-11 = C, nouvel identifiant) est attendu.",
+            "hl7v2 digest §3.2",
+            err3="207",
+            err5="906",
+        )
     for index, document in enumerate(documents):
         where = f"OBX^{document.obx_set_id}^5"
         if request.code.code and request.code.code != document.header.code.code:

@@ -49,12 +49,16 @@ class MessageView:
     """
 
     message: Row
+    mail: tuple[Row, ...]
+    """One row for a received mail, none for any other message."""
     documents: tuple[Row, ...]
     findings: tuple[Row, ...]
     decisions: tuple[Row, ...]
     deliveries: tuple[Row, ...]
     attempts: tuple[Row, ...]
     recipients: tuple[Row, ...]
+    readings: tuple[Row, ...]
+    handovers: tuple[Row, ...]
     acks: tuple[Row, ...]
     events: tuple[Row, ...]
 
@@ -94,6 +98,11 @@ class Journal:
         """The exact bytes received; `None` when unknown or purged."""
         async with self._database.connection() as connection:
             return await messages.body(connection, message_id)
+
+    async def mails(self, state: str | None = None, limit: int = 50) -> tuple[Row, ...]:
+        """Received mails, newest first; `state` = only those."""
+        async with self._database.connection() as connection:
+            return await journal.mails(connection, state, limit)
 
     async def engine_events(self, limit: int = 50) -> tuple[Row, ...]:
         """What concerns no message (destinations stopped, resumed), newest first."""

@@ -1,7 +1,11 @@
-"""Delivery status notifications (DSN) of mails: from the operator's mailbox to Z02 (mssante digest §7)."""
+"""What comes back about our mails: delivery notifications to Z02, reading notifications to Z03 (mssante digest §7, §8).
 
-from collections.abc import Callable
+The last word counts: a failure that comes after a success is told too. The same thing said twice is told once.
+"""
+
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
 
 from pfi.engine import reporting
@@ -11,12 +15,28 @@ from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
 from pfi.model.acknowledgment import BusinessAck
 from pfi.model.decision import Channel
-from pfi.standards.mail.dsn import DsnAction
-from pfi.store import acks, deliveries, messages, queue
+from pfi.model.submission import Orders, Submission
+from pfi.standards.mail.mdn import Disposition, ReadReport
+from pfi.standards.mail.report import DeliveryReport, DsnAction, RecipientReport
+from pfi.store import acks, deliveries, mailroom, messages, queue
 from pfi.store.database import Connection
 from pfi.store.deliveries import AwaitedDsn
+from pfi.store.mailroom import MailReader, SentMail
 
 _LOG = get_logger("notifications")
+
+
+class Taken(StrEnum):
+    """`TOLD`: it says something new. `KNOWN`: it repeats what was said. `EARLY`: the mail that it is about is still
+    being submitted. `UNKNOWN`: it is about no mail, or no mailbox, of ours."""
+
+    TOLD = "told"
+    KNOWN = "known"
+    EARLY = "early"
+    UNKNOWN = "unknown"
+
+
+_RANK = (Taken.EARLY, Taken.TOLD, Taken.KNOWN, Taken.UNKNOWN)
 
 
 class Notifications:
@@ -29,35 +49,48 @@ class Notifications:
         self, envelope: str, address: str, action: DsnAction, code: str = "", text: str = ""
     ) -> bool:
         """Takes one recipient of a DSN: `envelope` is the ENVID of the mail, `code` an SMTPERRORCODE when it failed,
-        `text` French. Returns False when no mail of ours awaits it (unknown, told already)."""
+        `text` French. Returns False when it is about no mail of ours, or about one whose submission is not over."""
+        recipient = RecipientReport(address, "", action, code=code)
+        taken = await self._delivered(DeliveryReport(envelope, (), (recipient,)), recipient, text)
+        return taken in (Taken.TOLD, Taken.KNOWN)
+
+    async def delivery_reported(self, report: DeliveryReport) -> Taken:
+        """Takes a whole DSN or bounce."""
+        return _overall([await self._delivered(report, each) for each in report.recipients])
+
+    async def reading_reported(self, report: ReadReport) -> Taken:
+        """Takes an MDN, or an error mail."""
+        if report.success is None:
+            return Taken.UNKNOWN
         now = self._context.clock()
         async with self._context.database.transaction() as connection:
-            awaited = await deliveries.awaited_dsn(connection, envelope, address)
-            if awaited is None:
-                return False
-            if action is DsnAction.DELAYED:
-                detail = {"code": code}
-                await messages.add_event(
-                    connection,
-                    "dsn_delayed",
-                    now,
-                    message_id=awaited.message_id,
-                    delivery_id=awaited.delivery_id,
-                    detail=detail,
-                )
-                return True
-            good = action is not DsnAction.FAILED
-            outcome = "delivered" if good else "refused"
-            if action is DsnAction.RELAYED:
-                code = "251"
-            await deliveries.set_dsn(connection, awaited, "received", outcome, code, text, now)
-            await self._tell(
+            sent = await mailroom.sent_mail(connection, "", report.message_ids)
+            if sent is None:
+                return Taken.UNKNOWN
+            found = _named(await mailroom.readers(connection, sent.delivery_id), report.addressee, report.reader)
+            if isinstance(found, Taken):
+                return found
+            if report.disposition is Disposition.DELETED and await mailroom.displayed(
+                connection, sent.delivery_id, found.address
+            ):
+                # Deleted after it was read says nothing of the reading (mssante digest §8.2).
+                return Taken.KNOWN
+            new = await mailroom.add_reading(
                 connection,
-                awaited,
-                lambda control_id: reporting.dsn(control_id, awaited.address, awaited.party_id, good, code, text, now),
+                sent.delivery_id,
+                found.address,
+                success=report.success,
+                disposition=report.disposition.value,
+                code=report.code,
+                text=report.label,
+                now=now,
             )
-        _LOG.info("dsn", delivery=str(awaited.delivery_id), action=action.value, code=code)
-        return True
+            if not new:
+                return Taken.KNOWN
+            read = partial(_read, found, report, now)
+            await self._tell(connection, sent, read, lambda orders, _: orders.ack_lecture_mss is True)
+        _LOG.info("mdn", delivery=str(sent.delivery_id), disposition=report.disposition.value, success=report.success)
+        return Taken.TOLD
 
     async def expire(self) -> int:
         """Reports the mailboxes whose DSN did not come in time; returns how many."""
@@ -67,25 +100,94 @@ class Notifications:
             for awaited in late:
                 text = "Aucun avis de remise reçu dans le délai prévu."
                 await deliveries.set_dsn(connection, awaited, "timeout", "failed", "420", text, now)
-                await self._tell(connection, awaited, partial(_late, awaited, now))
+                sent = SentMail(awaited.delivery_id, awaited.message_id)
+                await self._tell(connection, sent, partial(_late, awaited, now), reporting.ordered)
         if late:
             _LOG.warning("dsn_late", mailboxes=len(late))
         return len(late)
 
-    async def _tell(self, connection: Connection, awaited: AwaitedDsn, report: Callable[[str], BusinessAck]) -> None:
-        work = await deliveries.read(connection, awaited.delivery_id)
+    async def _delivered(self, report: DeliveryReport, recipient: RecipientReport, text: str = "") -> Taken:
+        now = self._context.clock()
+        action, code = recipient.action, recipient.code
+        async with self._context.database.transaction() as connection:
+            sent = await mailroom.sent_mail(connection, report.envelope, report.message_ids)
+            if sent is None:
+                return Taken.UNKNOWN
+            readers = await mailroom.readers(connection, sent.delivery_id)
+            found = _named(readers, recipient.original_address, recipient.address)
+            if isinstance(found, Taken):
+                return found
+            if action is DsnAction.DELAYED:
+                await self._event(connection, "dsn_delayed", sent, code, now)
+                return Taken.TOLD
+            good = action is not DsnAction.FAILED
+            outcome = "delivered" if good else "refused"
+            if found.dsn == "received" and found.outcome == outcome:
+                return Taken.KNOWN
+            if found.outcome == "delivered" and not good and found.dsn != "expected":
+                # The sender may have been told that it had arrived: a correction, for people to see.
+                await self._event(connection, "dsn_contradicts", sent, code, now)
+            awaited = AwaitedDsn(sent.delivery_id, sent.message_id, found.address, found.party_id)
+            await deliveries.set_dsn(connection, awaited, "received", outcome, code, text, now)
+            if good and found.dsn == "none":
+                # Nobody awaited a success: it was told when the operator took the mail.
+                return Taken.KNOWN
+            await self._tell(
+                connection,
+                sent,
+                lambda control_id: reporting.dsn(control_id, found.address, found.party_id, good, code, text, now),
+                reporting.ordered,
+            )
+        _LOG.info("dsn", delivery=str(sent.delivery_id), action=action.value, code=code)
+        return Taken.TOLD
+
+    async def _event(self, connection: Connection, kind: str, sent: SentMail, code: str, now: datetime) -> None:
+        await messages.add_event(
+            connection, kind, now, message_id=sent.message_id, delivery_id=sent.delivery_id, detail={"code": code}
+        )
+
+    async def _tell(
+        self,
+        connection: Connection,
+        sent: SentMail,
+        report: Callable[[str], BusinessAck],
+        asked: Callable[[Orders, Channel], bool],
+    ) -> None:
+        """One business acknowledgment, when the sender asked for it and the message can still be read."""
+        work = await deliveries.read(connection, sent.delivery_id)
         if work is None or work.body is None:
             return
         interpretation, _ = await self._reader.read(work.body, work.listener, work.received_at)
-        submission = interpretation.submission
-        if submission is None or not reporting.ordered(submission.orders, Channel(work.channel)):
+        submission: Submission | None = interpretation.submission
+        if submission is None or not asked(submission.orders, Channel(work.channel)):
             return
-        ack: BusinessAck = report(submission.message.control_id)
-        written = self._outbox.write(
-            submission.message, work.sender, [ack], delivery_id=awaited.delivery_id, claim=False
-        )
-        await acks.add(connection, awaited.message_id, written)
+        ack = report(submission.message.control_id)
+        written = self._outbox.write(submission.message, work.sender, [ack], delivery_id=sent.delivery_id, claim=False)
+        await acks.add(connection, sent.message_id, written)
         await queue.enqueue(connection, self._outbox.jobs(written))
+
+
+def _overall(taken: Iterable[Taken]) -> Taken:
+    said = set(taken)
+    return next((each for each in _RANK if each in said), Taken.UNKNOWN)
+
+
+def _named(readers: tuple[MailReader, ...], *addresses: str) -> MailReader | Taken:
+    """The mailbox that a notification is about: by name, else the only one when the notification names nobody."""
+    if not readers:
+        return Taken.EARLY
+    by_address = {reader.address.lower(): reader for reader in readers}
+    found = next((by_address[each.lower()] for each in addresses if each.lower() in by_address), None)
+    if found is not None:
+        return found
+    # A mailbox that forwards answers under another name: of one reader only, it can be nobody else.
+    return readers[0] if len(readers) == 1 else Taken.UNKNOWN
+
+
+def _read(found: MailReader, report: ReadReport, now: datetime, control_id: str) -> BusinessAck:
+    return reporting.reading(
+        control_id, found.address, found.party_id, bool(report.success), report.code, report.label, now
+    )
 
 
 def _late(awaited: AwaitedDsn, now: datetime, control_id: str) -> BusinessAck:

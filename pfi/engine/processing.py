@@ -21,6 +21,7 @@ from pfi.engine.breaker import Breaker
 from pfi.engine.connector import Connector, Looker
 from pfi.engine.context import Context
 from pfi.engine.delivery import Claim, claimed, follow, rebuild
+from pfi.engine.lineage import named_by
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
@@ -29,9 +30,9 @@ from pfi.engine.settings import DestinationSettings
 from pfi.engine.validation import Validation, Verdict
 from pfi.engine.verification import VerificationStep
 from pfi.model.decision import Channel, Priority
-from pfi.model.delivery import Outcome, OutcomeKind
+from pfi.model.delivery import Outcome, OutcomeKind, Version
 from pfi.model.submission import Request, Submission
-from pfi.store import deliveries, messages, queue
+from pfi.store import deliveries, lineages, messages, queue
 from pfi.store.database import POISON_ERRORS, STORE_ERRORS, Connection
 from pfi.store.deliveries import EndedAttempt, Ends, Work
 from pfi.store.messages import NewAck
@@ -309,7 +310,16 @@ class Processing:
                 uncertain=work.uncertain,
             )
         previous = await self._previous_mail(work.request, work.channel, work.lineage, work.id)
-        return claimed(work, rebuild(work, submission, previous))
+        versions = await self._versions(work, submission)
+        return claimed(work, rebuild(work, submission, previous, versions))
+
+    async def _versions(self, work: Work, submission: Submission) -> tuple[Version, ...]:
+        """The other versions of the document as they are now. Mails stand alone: they need none."""
+        if work.channel is not Channel.DMP:
+            return ()
+        async with self._context.database.connection() as connection:
+            others = await lineages.relatives(connection, work.lineage, named_by(submission), work.message_id)
+        return lineages.versions(others, work.channel, work.message_id)
 
     async def _previous_mail(self, request: Request, channel: Channel, lineage: str, but: uuid.UUID) -> str:
         """Message-ID of the mail that a replacement or a deletion is about."""

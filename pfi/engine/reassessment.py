@@ -16,6 +16,7 @@ from pfi.engine import reporting
 from pfi.engine.birth import NO_DESTINATION, newborn
 from pfi.engine.context import Context
 from pfi.engine.interpretation import Conclusion, Interpretation, Planned, conclude, plan
+from pfi.engine.lineage import named_by, with_family
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.patientfile import PatientFile, state_of
@@ -24,7 +25,7 @@ from pfi.engine.settings import HoldSettings
 from pfi.model.acknowledgment import AckCode
 from pfi.model.decision import Action, Channel, Decision
 from pfi.model.submission import Submission
-from pfi.store import acks, deliveries, journal, messages, patients, queue
+from pfi.store import acks, deliveries, journal, lineages, messages, patients, queue
 from pfi.store.database import Connection
 from pfi.store.deliveries import Existing, Runnable
 from pfi.store.messages import Known, NewDelivery
@@ -235,6 +236,8 @@ class Reassessment:
         conclusion = conclude(
             stored.interpretation, state_of(known), self._context.rules, now, released=frozenset(let_go)
         )
+        others = await lineages.relatives(connection, stored.lineage, named_by(stored.submission), stored.id)
+        conclusion = with_family(conclusion, others, stored.id)
         before = await journal.last_decisions(connection, stored.id)
         done = await self._apply(connection, stored, conclusion, existing, before, reopen, released)
         await patients.depend(connection, stored.id, versions)

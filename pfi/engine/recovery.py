@@ -15,6 +15,7 @@ from pfi.engine.context import Context
 from pfi.engine.holds import Holds
 from pfi.engine.intake import Load
 from pfi.engine.logs import get_logger
+from pfi.engine.mailroom.room import MailRoom
 from pfi.engine.notifications import Notifications
 from pfi.engine.outbox import Outbox
 from pfi.engine.processing import Processing
@@ -39,6 +40,7 @@ class Recovery:
         holds: Holds,
         notifications: Notifications,
         letters: DischargeLetters,
+        mail_room: MailRoom,
     ) -> None:
         self._context = context
         self._processing = processing
@@ -47,6 +49,7 @@ class Recovery:
         self._holds = holds
         self._notifications = notifications
         self._letters = letters
+        self._mail_room = mail_room
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -74,7 +77,7 @@ class Recovery:
             await self._load.count(connection)
 
     async def sweep(self) -> int:
-        """One round of recovery; returns how many deliveries and acknowledgments were taken over."""
+        """One round of recovery; returns how much was taken over."""
         now = self._context.clock()
         timings = self._context.timings
         lease = timedelta(seconds=timings.lease)
@@ -109,17 +112,20 @@ class Recovery:
                 connection,
                 [*(queue.Job.deliver(each) for each in late), *(queue.Job.report(each) for each in late_acks)],
             )
+            handed = await self._mail_room.recover(connection, lease, now)
             unsettled = await patients.unsettled(connection, now - _UNSETTLED, before)
             # One key for each period: a job that was lost is made again, one that waits is not doubled.
             period = str(int(now.timestamp() // timings.forgotten))
             await queue.enqueue(connection, [queue.Job.reassess(each, period) for each in unsettled])
         if lost or lost_acks:
             _LOG.warning("recovered", deliveries=len(lost), acks=len(lost_acks))
+        if handed:
+            _LOG.warning("handovers_recovered", handovers=handed)
         if late or late_acks:
             _LOG.warning("jobs_made_again", deliveries=len(late), acks=len(late_acks))
         await self._holds.expire()
         await self._notifications.expire()
-        return len(lost) + len(lost_acks)
+        return len(lost) + len(lost_acks) + handed
 
     async def upkeep(self) -> None:
         """Makes the coming body partitions, drops those whose time is over, and trims PgQueuer's log. One process at a

@@ -13,7 +13,7 @@ from pfi.model.decision import Action, Channel, Decision
 from pfi.model.delivery import Delivery
 from pfi.model.parties import Recipient, RecipientKind
 from pfi.model.submission import Orders, Submission
-from pfi.standards.hl7v2.codes import smtp_code, smtp_codes
+from pfi.standards.hl7v2.codes import OTHER_APPLICATION_ERROR, smtp_code, smtp_codes
 from pfi.store.deliveries import EndedAttempt
 from pfi.store.states import DeliveryState
 
@@ -133,6 +133,22 @@ def dsn(
 ) -> BusinessAck:
     """What a delivery status notification says of a mailbox."""
     return _mss(control_id, now, address, party_id, "" if delivered else mail_code(code or _GIVEN_UP), text)
+
+
+def reading(
+    control_id: str, address: str, party_id: str, success: bool, code: str, text: str, now: datetime
+) -> BusinessAck:
+    """What a reading notification (MDN) says: Z03, one of 900 to 906 when it was not integrated (hl7v2 digest §5.5)."""
+    return BusinessAck(
+        event=BusinessEvent.MSS_READING,
+        request_control_id=control_id,
+        success=success,
+        occurred_at=now,
+        mailbox=address,
+        party_id=party_id,
+        error_code="" if success else code or OTHER_APPLICATION_ERROR,
+        error_text="" if success else text,
+    )
 
 
 def dsn_timeout(control_id: str, address: str, party_id: str, now: datetime) -> BusinessAck:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from pfi.engine.mailroom.settings import ReceptionSettings
 from pfi.model.decision import Channel
 from pfi.model.profile import (
     Environment,
@@ -312,6 +313,8 @@ class Settings(_Model):
     """What operators are told of."""
     certificates: CertificateSettings = CertificateSettings()
     """Watch over certificates."""
+    reception: ReceptionSettings = ReceptionSettings()
+    """What is done with received mails."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Settings":

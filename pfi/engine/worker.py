@@ -1,4 +1,4 @@
-"""The PgQueuer worker of a process: hands jobs to the deliveries and to the outbox."""
+"""The PgQueuer worker of a process: hands jobs to the deliveries, to the outbox and to the mail room."""
 
 import asyncio
 import uuid
@@ -11,6 +11,7 @@ from pgqueuer.models import Job
 
 from pfi.engine.context import Context
 from pfi.engine.logs import get_logger
+from pfi.engine.mailroom.handovers import Handovers
 from pfi.engine.outbox import Outbox
 from pfi.engine.processing import Processing
 from pfi.engine.reassessment import Reassessment
@@ -21,6 +22,7 @@ _LOG = get_logger("worker")
 _BATCH = 10
 _ACKS_AT_ONCE = 4
 _PATIENTS_AT_ONCE = 4
+_HANDOVERS_AT_ONCE = 4
 
 
 class JobWorker:
@@ -30,8 +32,16 @@ class JobWorker:
     cluster and gives the jobs of dead workers to others.
     """
 
-    def __init__(self, context: Context, processing: Processing, outbox: Outbox, reassessment: Reassessment) -> None:
+    def __init__(
+        self,
+        context: Context,
+        processing: Processing,
+        outbox: Outbox,
+        reassessment: Reassessment,
+        handovers: Handovers,
+    ) -> None:
         self._context = context
+        self._handovers = handovers
         self._reassessment = reassessment
         self._processing = processing
         self._outbox = outbox
@@ -72,6 +82,8 @@ class JobWorker:
             self._serve_destination(manager, destination.name, destination.settings.concurrency)
         for sender in self._outbox.senders:
             self._serve_sender(manager, sender)
+        for kind, line in self._handovers.lines:
+            self._serve_handovers(manager, kind, line)
         self._serve_patients(manager)
         return manager
 
@@ -93,6 +105,14 @@ class JobWorker:
                 await self._outbox.run_job(_subject(job))
             except STORE_ERRORS as error:
                 _LOG.warning("store_away", step="ack_job", error=type(error).__name__)
+
+    def _serve_handovers(self, manager: QueueManager, kind: str, line: str) -> None:
+        @manager.entrypoint(queue.handover_entrypoint(kind, line), concurrency_limit=_HANDOVERS_AT_ONCE)
+        async def hand_over(job: Job) -> None:
+            try:
+                await self._handovers.run_job(_subject(job))
+            except STORE_ERRORS as error:
+                _LOG.warning("store_away", step="handover_job", error=type(error).__name__)
 
     def _serve_patients(self, manager: QueueManager) -> None:
         @manager.entrypoint(queue.REASSESSMENT, concurrency_limit=_PATIENTS_AT_ONCE)

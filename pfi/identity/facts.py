@@ -22,7 +22,8 @@ LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 FEEDING_CAUTION: Final = {Feeding.NOT_OPPOSED: 0, Feeding.NOT_COLLECTED: 1, Feeding.OPPOSED: 2}
 _DMP_CAUTION: Final = {DmpStatus.ACTIVE: 0, DmpStatus.ABSENT: 1, DmpStatus.CLOSED: 2}
 CONSULTATION_CAUTION: Final = {"IC": 0, "NA": 1, "INC": 2}
-_DAY: Final = timedelta(days=1)
+_DAY: Final = timedelta(days=1) - timedelta.resolution
+"""From midnight to the last moment of the day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +145,8 @@ def dmp_caution(status: DmpStatus | None) -> int:
 
 
 def tell_feeding(state: PatientState, events: Sequence[PatientEvent]) -> PatientState:
-    """ZFA-9, dated by ZFA-10. An objection told later than a consent, and of a day that may be that of the consent or a
-    later one, stands: a date without its hour does not tell which came first."""
+    """ZFA-9, dated by ZFA-10. An objection that was not told before a consent, and of a day that may be that of the
+    consent or a later one, stands: a date without its hour does not tell which came first."""
     said = [
         Said(event.feeding, _since(event.feeding_at, event), event.told_at, FEEDING_CAUTION[event.feeding])
         for event in events
@@ -162,7 +163,7 @@ def tell_feeding(state: PatientState, events: Sequence[PatientEvent]) -> Patient
         doubtful = (
             each
             for each in said
-            if each.value is Feeding.OPPOSED and each.told_at > told_at and _at_the_latest(each) >= since
+            if each.value is Feeding.OPPOSED and each.told_at >= told_at and _at_the_latest(each) >= since
         )
         told = newest(doubtful) or told
     known = (state.feeding, state.feeding_at or LONG_AGO, state.feeding_told_at or state.feeding_at or LONG_AGO)

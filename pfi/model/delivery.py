@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pfi.model.decision import Channel
-from pfi.model.document import Document
+from pfi.model.document import Document, Level
 from pfi.model.parties import NOWHERE, Author, Establishment, Recipient
 from pfi.model.patient import Patient
 from pfi.model.submission import MessageHeader, Orders, Request, Stay
@@ -73,6 +73,41 @@ class DeliveryIds:
     control_id: str
 
 
+class Fate(StrEnum):
+    """What became of one version of a document on one channel, as far as our own tables know."""
+
+    FED = "fed"
+    """The destination took it."""
+    DELETED = "deleted"
+    """The destination took it, then its deletion."""
+    DOUBTFUL = "doubtful"
+    """In flight, or it may have left without our knowing."""
+    TRIED = "tried"
+    """Refused, or given up without doubt."""
+    OPEN = "open"
+    """Still to be tried."""
+    NEVER = "never"
+    """Nothing was tried: refused at reception, denied, cancelled, not ordered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Another document of the same lineage that the engine received, in a message of its own.
+
+    `set_id` and `unique_id` are in XDS form, `set_id` empty and `number` (versionNumber) `None` when the document has
+    none. `later`: its message came after that of the delivery.
+    """
+
+    unique_id: str
+    request: Request
+    fate: Fate
+    later: bool = False
+    set_id: str = ""
+    number: int | None = None
+    level: Level | None = None
+    sha1: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """All that a connector needs to carry one submission to one destination.
@@ -108,3 +143,5 @@ class Delivery:
     establishment: Establishment = NOWHERE
     """Where in the hospital the message comes from: chooses the legal entity that sends when the message does not name
     its structure (PRT SB)."""
+    versions: tuple[Version, ...] = ()
+    """The other documents of the lineage, in the order of their messages, with their fate on this channel."""

@@ -15,7 +15,19 @@ _SQL = sql.load("journal")
 
 Row = Mapping[str, Any]
 
-PARTS = ("documents", "findings", "decisions", "deliveries", "attempts", "recipients", "acks", "events")
+PARTS = (
+    "mail",
+    "documents",
+    "findings",
+    "decisions",
+    "deliveries",
+    "attempts",
+    "recipients",
+    "readings",
+    "handovers",
+    "acks",
+    "events",
+)
 """Everything that hangs on a message, each in its order."""
 
 
@@ -65,6 +77,11 @@ async def part(connection: Connection, name: str, message_id: int) -> tuple[Row,
 async def requests(connection: Connection, since: datetime, after: int, limit: int) -> list[Row]:
     """`id`, `received_at` and `listener` of accepted requests received since a moment, ids above `after`, in order."""
     return [dict(row) for row in await connection.fetch(_SQL["requests"], since, after, limit)]
+
+
+async def mails(connection: Connection, state: str | None, limit: int) -> tuple[Row, ...]:
+    """Received mails, newest first."""
+    return tuple(dict(row) for row in await connection.fetch(_SQL["mails"], state, limit))
 
 
 async def engine_events(connection: Connection, limit: int) -> tuple[Row, ...]:

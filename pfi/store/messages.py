@@ -17,6 +17,7 @@ from pfi.model.patient import PatientState
 from pfi.model.submission import Request
 from pfi.store import lineages, sql, values
 from pfi.store.database import Connection
+from pfi.store.lineages import Family
 from pfi.store.patients import Keys
 from pfi.store.states import AckState, DeliveryState
 from pfi.store.values import clean
@@ -194,12 +195,15 @@ async def accept(
     deliveries: Sequence[NewDelivery] = (),
     acks: Iterable[NewAck] = (),
     dependence: Mapping[uuid.UUID, int] = MappingProxyType({}),
+    family: Family | None = None,
 ) -> Accepted | None:
-    """Stores everything in one statement; `None` when the same message was accepted before.
+    """Stores everything in one statement; `None` when the same message was accepted before, or when another message of
+    its lineage was stored since `family` was looked at (when given).
 
     `dependence`: records of the patient, with the versions that the decisions took into account.
     """
-    await lineages.lock(connection, [each.lineage for each in deliveries])
+    if family is not None:
+        await lineages.lock(connection, [family.lineage])
     row = await connection.fetchrow(
         _SQL["accept"],
         message.received_at,
@@ -226,16 +230,13 @@ async def accept(
         [ack.row() for ack in acks],
         list(dependence),
         list(dependence.values()),
+        clean(family.lineage) if family else None,
+        [clean(each) for each in family.unique_ids] if family else [],
+        family.newest if family else 0,
     )
     if row is None:
         return None
     return Accepted(row["id"], {uuid.UUID(key): DeliveryState(state) for key, state in (row["states"] or {}).items()})
-
-
-async def lineage_of(connection: Connection, unique_id: str) -> str | None:
-    """Lineage of the newest document received with that uniqueId."""
-    lineage: str | None = await connection.fetchval(_SQL["lineage_of"], clean(unique_id))
-    return lineage
 
 
 async def body(connection: Connection, message_id: int) -> bytes | None:

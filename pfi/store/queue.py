@@ -16,6 +16,7 @@ from pfi.model.decision import Priority
 from pfi.store.acks import RunnableAck
 from pfi.store.database import Connection
 from pfi.store.deliveries import Runnable
+from pfi.store.mailroom import RunnableHandover
 
 REASSESSMENT = "reassess"
 """Entrypoint of the jobs that decide again the documents of a patient of whom something was told."""
@@ -53,6 +54,15 @@ class Job:
     def report(cls, runnable: RunnableAck, delay: timedelta = timedelta(0)) -> "Job":
         return cls(ack_entrypoint(runnable.sender), runnable.id, f"ack:{runnable.id}:{runnable.attempts}", delay)
 
+    @classmethod
+    def hand_over(cls, runnable: RunnableHandover, delay: timedelta = timedelta(0)) -> "Job":
+        return cls(
+            handover_entrypoint(runnable.kind, runnable.line),
+            runnable.id,
+            f"handover:{runnable.id}:{runnable.attempts}",
+            delay,
+        )
+
 
 def delivery_entrypoint(destination: str) -> str:
     """One entrypoint per destination: its concurrency limit holds over the whole cluster."""
@@ -61,6 +71,11 @@ def delivery_entrypoint(destination: str) -> str:
 
 def ack_entrypoint(sender: str) -> str:
     return f"report.{sender}"
+
+
+def handover_entrypoint(kind: str, line: str) -> str:
+    """One entrypoint per consumer of documents, and per account that answers mails."""
+    return f"{kind}.{line}"
 
 
 async def enqueue(connection: Connection, jobs: Sequence[Job]) -> None:

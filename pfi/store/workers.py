@@ -14,6 +14,7 @@ DELETE FROM workers
  WHERE seen_at < now() - $1::interval
    AND NOT EXISTS (SELECT FROM deliveries WHERE owner = workers.id AND state = 'in_flight')
    AND NOT EXISTS (SELECT FROM business_acks WHERE owner = workers.id AND state = 'in_flight')
+   AND NOT EXISTS (SELECT FROM handovers WHERE owner = workers.id AND state = 'in_flight')
 """
 
 

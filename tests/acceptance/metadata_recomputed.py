@@ -5,10 +5,12 @@ the two are compared as wholes.
 """
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from lxml import etree
 
@@ -36,6 +38,11 @@ _IDENTIFIERS: Final = {
     "patientId": "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427",
     "uniqueId": "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab",
 }
+_OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
+_PRINCIPAL: Final = "h:documentationOf/h:serviceEvent[h:effectiveTime and h:performer]"
+_SETTING: Final = "h:performer/h:assignedEntity/h:representedOrganization/h:standardIndustryClassCode"
+_FACILITY: Final = "h:componentOf/h:encompassingEncounter/h:location/h:healthCareFacility/h:code"
+_PARIS: Final = ZoneInfo("Europe/Paris")
 _VISIBILITY: Final = "1.2.250.1.213.1.1.4.13"
 _VISIBILITY_LABELS: Final = {
     "MASQUE_PS": "Masqué aux professionnels de santé",
@@ -63,8 +70,7 @@ class Described:
 
 def recomputed(content: bytes, *, visibility: Iterable[str] = (), uri: str = "", action: str = "") -> Described:
     """What the digest says of these bytes. `visibility`: codes that the message orders; the rest is of XDM."""
-    root = etree.fromstring(content)
-    cda = root if root.tag == "{urn:hl7-org:v3}ClinicalDocument" else _first(root, "//h:ClinicalDocument")
+    root, cda = _parsed(content)
     ids = [(one.get("extension", ""), one.get("root", "")) for one in _all(cda, "h:recordTarget/h:patientRole/h:id")]
     ins = next(_cx(value, oid, "NH") for value, oid in ids if oid in _INS)
     local = next((_cx(value, oid, "PI") for value, oid in ids if oid not in _INS and value), "")
@@ -98,21 +104,62 @@ def recomputed(content: bytes, *, visibility: Iterable[str] = (), uri: str = "",
             *(("confidentialityCode", code, _VISIBILITY, _VISIBILITY_LABELS[code]) for code in visibility),
             *_events(cda),
             ("formatCode", *_format(cda), ""),
-            _code(
-                "facilityType",
-                _first(cda, "h:componentOf/h:encompassingEncounter/h:location/h:healthCareFacility/h:code"),
-            ),
-            _code(
-                "practiceSetting",
-                _first(
-                    event,
-                    "h:performer/h:assignedEntity/h:representedOrganization/h:standardIndustryClassCode",
-                ),
-            ),
+            _code("facilityType", _first(cda, _FACILITY)),
+            _code("practiceSetting", _first(event, _SETTING)),
             _code("typeCode", _first(cda, "h:code")),
         ),
         identifiers={"patientId": ins, "uniqueId": _text(cda, "h:id/@root")},
     )
+
+
+def refusals(content: bytes, environment: str = "test") -> list[str]:
+    """Why the DMP cannot take these bytes (DMP digest §1.3 and §3.2): our codes, in the order of the checks; empty when
+    nothing stands against it. `environment`: `test` or `production`, which decides of the OID of the INS."""
+    return list(_refusals(_parsed(content)[1], environment))
+
+
+def _refusals(cda: etree._Element, environment: str) -> Iterator[str]:
+    roots = [one.get("root", "") for one in _all(cda, "h:recordTarget/h:patientRole/h:id[@extension]")]
+    found = [one for one in roots if one in _INS]
+    if not found:
+        yield "DMP_INS_NOT_QUALIFIED"
+    elif (found[0] in _INS[2:]) is (environment == "production"):
+        yield "DMP_INS_ENVIRONMENT"
+    if _text(cda, "h:id/@extension"):
+        yield "DMP_ID_EXTENSION"
+    elif len(_text(cda, "h:id/@root")) > 64 or not _OID.fullmatch(_text(cda, "h:id/@root")):
+        yield "DMP_ID_NOT_OID"
+    if _text(cda, "h:code/@code") not in tables.ACCEPTED_TYPES:
+        yield "DMP_TYPE_NOT_ACCEPTED"
+    if _text(cda, "h:confidentialityCode/@code") != "N":
+        yield "DMP_CONFIDENTIALITY"
+    yield from _lacking(cda)
+    if _text(cda, "h:languageCode/@code") != "fr-FR":
+        yield "DMP_LANGUAGE"
+    if tables.REFUSED_FORMATS.fullmatch(_format(cda)[0]):
+        yield "DMP_FORMAT_NOT_ACCEPTED"
+    if not tables.FACILITIES.fullmatch(_text(cda, f"{_FACILITY}/@code")):
+        yield "DMP_FACILITY_NOT_ACCEPTED"
+    if _text(cda, f"{_PRINCIPAL}/{_SETTING}/@code") not in tables.PRACTICE_SETTINGS:
+        yield "DMP_PRACTICE_SETTING_NOT_ACCEPTED"
+
+
+def _lacking(cda: etree._Element) -> Iterator[str]:
+    """Required metadata (DMP digest §3.1) that the document does not give."""
+    required = {
+        "LEGAL_AUTHENTICATOR": "h:legalAuthenticator/h:assignedEntity/h:id/@extension",
+        "CLASS_CODE": "h:code/@code",
+        "CREATION_TIME": "h:effectiveTime/@value",
+        "HEALTHCARE_FACILITY_TYPE_CODE": f"{_FACILITY}/@code",
+        "LANGUAGE_CODE": "h:languageCode/@code",
+        "PRACTICE_SETTING_CODE": f"h:documentationOf/h:serviceEvent/{_SETTING}/@code",
+        "SERVICE_START_TIME": "h:documentationOf/h:serviceEvent/h:effectiveTime/h:low/@value",
+        "TITLE": "h:title",
+    }
+    for name, path in required.items():
+        given = _text(cda, path)
+        if not given or (name == "CLASS_CODE" and given not in tables.CLASS_OF_TYPE):
+            yield f"XDS_{name}_MISSING"
 
 
 def written(request: etree._Element, entry_id: str) -> Described:
@@ -182,6 +229,12 @@ def _name(element: etree._Element) -> str:
 # --- the document ---
 
 
+def _parsed(content: bytes) -> tuple[etree._Element, etree._Element]:
+    """The root, and the ClinicalDocument that it is or contains."""
+    root = etree.fromstring(content)
+    return root, root if root.tag == "{urn:hl7-org:v3}ClinicalDocument" else _first(root, "//h:ClinicalDocument")
+
+
 def _all(element: etree._Element, xpath: str) -> list[etree._Element]:
     found = element.xpath(xpath, namespaces=_NS)
     assert isinstance(found, list)
@@ -197,7 +250,7 @@ def _text(element: etree._Element, xpath: str) -> str:
 
 
 def _principal(cda: etree._Element) -> etree._Element:
-    return _first(cda, "h:documentationOf/h:serviceEvent[h:effectiveTime and h:performer]")
+    return _first(cda, _PRINCIPAL)
 
 
 def _escape(text: str) -> str:
@@ -212,15 +265,16 @@ def _cx(value: str, oid: str, kind: str) -> str:
 
 
 def _utc(value: str) -> str:
-    """Every official document gives an offset to its hours."""
-    if len(value) <= len("AAAAMMJJ"):
+    """To UTC with the precision it had; an hour without offset is an hour of Paris."""
+    found = re.fullmatch(r"(\d+)(?:\.\d+)?(?:([+-])(\d\d)(\d\d)?)?", value)
+    if found is None or len(found[1]) <= len("AAAAMMJJ"):
         return value
-    digits, sign, offset = value[:-5], value[-5], value[-4:]
-    shift = timedelta(hours=int(offset[:2]), minutes=int(offset[2:]))
+    digits, sign, hours, minutes = found.groups()
     fields = [int(digits[:4]), *(int(digits[at : at + 2]) for at in range(4, len(digits), 2))]
     year, month, day, hour, minute, second = (*fields, 0, 0, 0)[:6]
-    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    moment = moment + shift if sign == "-" else moment - shift
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC if sign else _PARIS)
+    shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    moment = (moment + shift if sign == "-" else moment - shift).astimezone(UTC)
     return f"{moment:%Y%m%d%H%M%S}"[: len(digits)]
 
 
@@ -235,7 +289,7 @@ def _person(role: etree._Element, name: str) -> str:
         kind = "D^^^NH"
     elif root == _PROFESSIONALS:
         # RPPS and ADELI are national; `3`, `4`, `5` name a structure and its own identifier of the person.
-        kind = "D^^^IDNPS" if value[0] in "08" else "D^^^EI"
+        kind = "D^^^IDNPS" if value[:1] in ("0", "8") else "D^^^EI"
     else:
         kind = "U^^^RI" if device else "D^^^EI"
     return f"{_escape(value)}^{_escape(family)}^{_escape(given)}^^^^^^&{root}&ISO^{kind}"
@@ -326,5 +380,6 @@ def _format(cda: etree._Element) -> tuple[str, str]:
         code = tables.FORMAT_OF_MEDIA_TYPE[body[0].get("mediaType", "")]
     else:
         roots = [one.get("root", "") for one in _all(cda, "h:templateId")]
-        (code,) = {tables.FORMAT_OF_TEMPLATE[root] for root in roots if root in tables.FORMAT_OF_TEMPLATE}
+        known = {tables.FORMAT_OF_TEMPLATE[root] for root in roots if root in tables.FORMAT_OF_TEMPLATE}
+        (code,) = known or {tables.WITHOUT_TEMPLATE}
     return code, tables.IHE_FORMATS if code.startswith("urn:ihe:") else tables.ANS_FORMATS

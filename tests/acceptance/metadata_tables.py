@@ -1,6 +1,7 @@
-"""Tables as the DMP digest prints them (§3.3 and §3.4), written here a second time on purpose: metadata are recomputed
-from them without the tables of the product."""
+"""Tables as the DMP digest prints them (§3.1, §3.3 and §3.4), written here a second time on purpose: metadata, and what
+the DMP does not take, are recomputed from them without the tables of the product."""
 
+import re
 from typing import Final
 
 CLASS_SCHEME: Final = "1.2.250.1.213.1.1.4.1"
@@ -42,6 +43,8 @@ CLASS_OF_TYPE: Final = {
     **_WITHOUT_LINE,
 }
 CLASS_LABELS: Final = {family: label for family, (label, _) in _CLASSES.items()}
+ACCEPTED_TYPES: Final = frozenset({*CLASS_OF_TYPE, "101881-1"})
+"""JDV_J66; the last one has no class anywhere."""
 
 _ARC: Final = "1.2.250.1.213.1.1.1."
 _TEMPLATES: Final = (
@@ -69,6 +72,7 @@ _TEMPLATES: Final = (
 FORMAT_OF_TEMPLATE: Final = {
     **{_ARC + arc: code for arc, _, code in (pair.partition("=") for pair in _TEMPLATES.split())},
     "1.3.6.1.4.1.19376.1.3.3": "urn:ihe:lab:xd-lab:2008",
+    "1.3.6.1.4.1.19376.1.8.1.1.1": "urn:ihe:pat:apsr:all:2010",
 }
 FORMAT_OF_MEDIA_TYPE: Final = {
     "application/pdf": "urn:ihe:iti:xds-sd:pdf:2008",
@@ -77,6 +81,11 @@ FORMAT_OF_MEDIA_TYPE: Final = {
     "text/rtf": "urn:ihe:iti-fr:xds-sd:rtf:2010",
     "image/tiff": "urn:ihe:iti-fr:xds-sd:tiff:2010",
 }
+WITHOUT_TEMPLATE: Final = "urn:asipSante:modelesHorsProfils:2011"
+REFUSED_FORMATS: Final = re.compile(
+    r"urn:(?:asip:ci-sis:(?:export-dui:2023|dlu-\w+-dom:2022|cva:2017)|ans:ci-sis:mso-.+|ihe:pat:apsr:.+)"
+)
+"""Formats of documents that JDV_J60 does not have: not for the DMP."""
 ANS_FORMATS: Final = "1.2.250.1.213.1.1.4.2.282"
 IHE_FORMATS: Final = "1.3.6.1.4.1.19376.1.2.3"
 
@@ -89,3 +98,9 @@ MODALITIES: Final = frozenset(_MODALITIES.split())
 _REGIONS: Final = "63337009 38266002 53120007 61685007 67734004 774007 113257007 80891009 76752008 737561001"
 REGIONS: Final = frozenset(_REGIONS.split())
 """Value set 1.2.250.1.213.1.1.5.695, in SNOMED CT."""
+
+FACILITIES: Final = re.compile(r"SA\d\d|EXP_PATIENT|SNR")
+"""JDV_J61, by the form of its codes."""
+_SETTINGS: Final = "ETABLISSEMENT AMBULATOIRE HAD SAD MAD PALLIATIF DEPISTAGE SAMU_SMUR ESSMS AMO EXP_PATIENT SNR"
+PRACTICE_SETTINGS: Final = frozenset(_SETTINGS.split())
+"""JDV_J04."""

@@ -1,7 +1,9 @@
 """`pfi dmp find` and `pfi dmp get` beside a running engine: what is shown, what is written, what is traced."""
 
 import asyncio
+import hashlib
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from connectors.dmp.settings import DmpSettings
 from pfi.cli.dmp import EVENT
 from pfi.engine.configuration import Configuration
 from pfi.engine.connector import Surroundings
-from pfi.engine.runner import open_desk
+from pfi.engine.desk import open_desk
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.delivery import OutcomeKind
 from pfi.model.document import Document
@@ -98,11 +100,15 @@ def test_a_search_lists_identifiers_and_is_traced_before_and_after(air: Path) ->
     assert vihf["assertion"].startswith("_")
 
 
-def test_a_table_is_shown_without_json(air: Path) -> None:
+def test_a_list_is_shown_without_json(air: Path) -> None:
     ran = asked(air, "find", "--type", "34112-3", "--state", "en-vigueur")
     assert ran.code == 0, ran.err
-    assert FED.unique_id in ran.out
+    lines = ran.out.splitlines()
+    what = lines[lines.index(FED.unique_id) + 1]
+    assert "34112-3 CR hospitalier (séjour)" in what
+    assert f"en vigueur ; {FED.size} octets" in what
     assert MATRICULE not in ran.out
+    assert "Aucun document" in asked(air, "find", "--type", "11505-5").out
 
 
 def test_a_document_is_written_as_it_was_fed_for_its_owner_only(air: Path, tmp_path: Path) -> None:
@@ -119,7 +125,32 @@ def test_a_document_is_written_as_it_was_fed_for_its_owner_only(air: Path, tmp_p
 
     again = asked(air, "get", FED.unique_id, "--out", str(path))
     assert again.code == 2
-    assert asked(air, "get", FED.unique_id, "--out", str(path), "--force").code == 0
+    forced = asked(air, "get", FED.unique_id, "--out", str(path), "--force", "--json")
+    assert forced.json == {
+        "file": str(path),
+        "size": FED.size,
+        "sha1": hashlib.sha1(FED.content, usedforsecurity=False).hexdigest(),
+        "mime_type": "text/xml",
+        "warnings": [],
+    }
+
+
+def test_nothing_is_ever_overwritten(air: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what is there, which is seen before anything is asked, nor what comes there while the DMP answers."""
+    before = len(traced(air))
+    there, link = tmp_path / "la.xml", tmp_path / "lien.xml"
+    there.write_bytes(b"autre chose")
+    link.symlink_to(tmp_path / "nulle-part.xml")
+    for path in (there, link, tmp_path / "absent" / "lettre.xml"):
+        assert asked(air, "get", FED.unique_id, "--out", str(path)).code == 2
+    assert len(traced(air)) == before
+    monkeypatch.setattr(os.path, "lexists", lambda _path: False)  # it comes later
+    ran = asked(air, "get", FED.unique_id, "--out", str(there))
+    assert ran.code == 2
+    assert "existe déjà" in ran.err
+    assert there.read_bytes() == b"autre chose"
+    assert sorted(tmp_path.iterdir()) == [there, link]
+    assert not (tmp_path / "nulle-part.xml").exists()
 
 
 def test_an_unknown_document_is_refused_and_traced(air: Path, tmp_path: Path) -> None:

@@ -308,3 +308,16 @@ async def test_an_establishment_of_nobody_does_not_consult(ward: Ward) -> None:
         Consultation(ward.settings(consultation="air"), surroundings(), "1750000001")
     own = ward.sandbox.configuration()["dmp"]["structure"]["identifier"]
     assert Consultation(ward.settings(consultation="air"), surroundings(), own).mode == "air"
+
+
+@pytest.mark.parametrize("mode", ["INDIRECTE", "INDIRECTE_RENFORCEE"])
+async def test_a_document_is_fed_and_deleted_in_either_indirect_mode(ward: Ward, mode: str) -> None:
+    """The mode of feeding is a setting of its own, and opens nothing to read."""
+    settings = ward.settings(vihf={"mode": mode, "declaration": "CONF_EXI_PGSSIS"})
+    feeder = DmpConnector(settings, surroundings())
+    await feeder.open()
+    feed, deletion = ward.delivery(numbered(51)), ward.delivery(numbered(51), request=Request.DELETE)
+    outcomes = [await feeder.send(each) for each in (feed, deletion)]
+    await feeder.close()
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.DELIVERED] * 2, outcomes
+    assert await Consultation(settings, surroundings()).find(DOCTOR, INS) == OFF

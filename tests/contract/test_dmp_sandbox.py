@@ -18,13 +18,10 @@ from pfi.model.delivery import Delivery, DeliveryIds, OutcomeKind
 from pfi.model.document import Document
 from pfi.model.errors import ConfigurationError
 from pfi.model.submission import Orders, Request
-from pfi.standards.cda.header import read_header
 from pfi.standards.xmlsign.algorithms import Digest
 from tests.contract.dmp_peer import settled
 from tests.unit.dmp.given import PATIENT, SENDER, delivery
-from tests.unit.xds.documents import MATRICULE, N3_BODY, cda, document, official_documents, replacing
-
-TEST_NIR = "1.2.250.1.213.1.4.10"
+from tests.unit.xds.documents import MATRICULE, N3_BODY, cda, document, replacing
 
 
 @dataclass
@@ -150,20 +147,3 @@ async def test_both_algorithms_and_switches_are_accepted(pair: Pair, digest: Dig
     number = 8601 + list(Digest).index(digest)
     outcome = await connector.send(pair.delivery(documents=(numbered(number),)))
     assert outcome.kind is OutcomeKind.DELIVERED, outcome
-
-
-@pytest.mark.skipif(not official_documents(), reason="documents officiels absents (PFI_ANS_DIR)")
-async def test_every_official_document_of_a_test_identity_is_accepted(pair: Pair) -> None:
-    connector = await pair.opened()
-    fed = 0
-    for path in official_documents():
-        content = path.read_bytes()
-        header = read_header(content)
-        ins = header.patient.ins
-        if ins is None or ins.oid != TEST_NIR:
-            continue
-        pair.sandbox.dmp.put_patient(ins.matricule, DmpState.ACTIVE)
-        outcome = await connector.send(pair.delivery(documents=(Document(content, header),), patient=header.patient))
-        assert outcome.kind is OutcomeKind.DELIVERED, (path.name, outcome.code)
-        fed += 1
-    assert fed

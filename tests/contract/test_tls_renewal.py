@@ -1,9 +1,7 @@
-"""Certificates renewed while connectors run, several legal entities in one destination, secrets that stay secret."""
+"""Certificates renewed while connectors run, and secrets that stay secret."""
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from connectors.dmp.connector import DmpConnector
 from connectors.dmp.settings import DmpSettings
 from connectors.mssante.settings import MssanteSettings
 from connectors.mssante.tls import ClientTls
-from connectors.sandbox.certificates import CertificateFiles, Certificates, Flaw, Usage, entity_of
+from connectors.sandbox.certificates import CertificateFiles, Certificates, Flaw, Usage
 from connectors.sandbox.sandbox import Sandbox
 from pfi.engine.connector import CertificateHolder, CertificateState, Surroundings
 from pfi.model.clock import IdSource, system_clock
@@ -25,8 +23,7 @@ from pfi.model.delivery import OutcomeKind
 from pfi.model.errors import ConfigurationError
 from tests.contract.dmp_peer import Call, Peer, settled
 from tests.contract.test_dmp import CREATED
-from tests.contract.test_tls_attacks import connector_of, files, fresh
-from tests.unit.dmp.given import SENDER
+from tests.contract.test_tls_attacks import files, fresh
 from tests.unit.dmp.test_answers import envelope
 
 SECOND = "1750000000"
@@ -223,101 +220,6 @@ async def test_a_list_that_nobody_signed_does_not_take_the_place_of_a_good_one(f
     made.crl.write_bytes(good)
     assert await faults(connector) == {}
     await connector.close()
-
-
-# --- several legal entities ---
-
-
-def two_entities(sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
-    other = sandbox.certificates.entity(SECOND)
-    return {
-        "legal_entity": "1990000017",
-        "entities": [
-            {
-                "legal_entity": SECOND,
-                "establishments": ["750000001"],
-                "tls": files(other.auth_cli),
-                "signing": files(other.sign),
-                "structure": {"identifier": "1750000001", "name": "CH de test"},
-                **changes,
-            }
-        ],
-    }
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    made = Sandbox(tmp_path)
-    made.dmp.attach("1990000017", "1990000025")
-    made.dmp.attach(SECOND, "1750000001")
-    async with made:
-        yield made
-        await settled()
-    await settled()
-
-
-async def test_each_document_leaves_with_the_certificates_of_its_own_entity(sandbox: Sandbox) -> None:
-    connector = connector_of(sandbox, **two_entities(sandbox))
-    await connector.open()
-    own = fresh(sandbox)
-    # The sandbox refuses a structure under another entity's certificate: both must be right.
-    outcomes = [await connector.send(each) for each in (own, replace(fresh(sandbox), sender=SENDER))]
-    assert [(outcome.kind, outcome.evidence["entity"]) for outcome in outcomes] == [
-        (OutcomeKind.DELIVERED, "1990000017"),
-        (OutcomeKind.DELIVERED, SECOND),
-    ]
-    await connector.close()
-
-
-async def test_a_document_of_an_unknown_entity_is_refused_without_any_network(sandbox: Sandbox) -> None:
-    connector = connector_of(sandbox, **two_entities(sandbox))
-    await connector.open()
-    assert SENDER.organization is not None
-    stranger = replace(SENDER, organization=replace(SENDER.organization, identifier="1330000001"))
-    for attempt in (connector.send, connector.resolve):
-        outcome = await attempt(replace(fresh(sandbox), sender=stranger))
-        assert (outcome.kind, outcome.code) == (OutcomeKind.REFUSED, "DMP_ENTITY_UNKNOWN")
-    assert sandbox.dmp.calls == []
-    await connector.close()
-
-
-async def test_what_befalls_one_entity_does_not_stop_the_others(sandbox: Sandbox) -> None:
-    bad = sandbox.certificates.flawed(Flaw.EXPIRED, Usage.SIGN)
-    sandbox.certificates.renew(bad, Usage.SIGN, days=-1, entity=SECOND)
-    connector = connector_of(sandbox, **two_entities(sandbox, signing=files(bad)))
-    await connector.open()
-    theirs = await connector.send(replace(fresh(sandbox), sender=SENDER))
-    assert (theirs.kind, theirs.code) == (OutcomeKind.NOT_DELIVERED, "CERTIFICATE_EXPIRED")
-    assert not theirs.stop_destination
-    assert theirs.retry_after is not None
-    assert (await connector.send(fresh(sandbox))).kind is OutcomeKind.DELIVERED
-    results = {result.subject: result.ok for result in await connector.check()}
-    assert results[f"certificat de signature (ORG_SIGN) de l'entité {SECOND}"] is False
-    sandbox.certificates.renew(bad, Usage.SIGN, entity=SECOND)
-    await connector.certificates()
-    assert (await connector.send(replace(fresh(sandbox), sender=SENDER))).kind is OutcomeKind.DELIVERED
-    await connector.close()
-
-
-async def test_a_refusal_of_one_entity_by_the_dmp_does_not_stop_the_others(sandbox: Sandbox) -> None:
-    connector = connector_of(sandbox, **two_entities(sandbox))
-    await connector.open()
-    sandbox.certificates.revoke(sandbox.certificates.entity(SECOND).sign)
-    theirs = await connector.send(replace(fresh(sandbox), sender=SENDER))
-    assert (theirs.kind, theirs.code) == (OutcomeKind.NOT_DELIVERED, "DMPInvalidCertificate")
-    assert not theirs.stop_destination
-    assert (await connector.send(fresh(sandbox))).kind is OutcomeKind.DELIVERED
-    await connector.close()
-
-
-async def test_an_entity_is_not_given_the_certificates_of_another(sandbox: Sandbox) -> None:
-    first = sandbox.certificates
-    for wrong in ({"tls": files(first.auth_cli)}, {"signing": files(first.sign)}):
-        connector = connector_of(sandbox, **two_entities(sandbox, **wrong))
-        with pytest.raises(ConfigurationError, match="DMP_CERTIFICATE_OF_ANOTHER_ENTITY"):
-            await connector.open()
-        await connector.close()
-    assert entity_of(x509.load_pem_x509_certificate(first.sign.certificate.read_bytes())) == "1990000017"
 
 
 # --- the mailbox ---

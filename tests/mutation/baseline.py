@@ -98,8 +98,8 @@ def _measured_apart(package: str, tests: str) -> Mapping[str, Any]:
     child = start(functools.partial(_measured, package, tests), _LIMIT)
     while (told := finished(child)) is None:
         time.sleep(0.1)
-    if "lines" not in told:
-        raise RuntimeError(f"the tests cannot be run: {dict(told)}")
+    if not told.get("durations"):
+        raise RuntimeError(f"the tests cannot be run: {told.get('error', 'none could be read')}")
     return told
 
 

@@ -84,7 +84,7 @@ class Feed:
             raise RefusedError(error for error in errors if not error.warning)
         self._check_patient(vihf.matricule)
         self._check_duplicates(lot, read)
-        replaced = self._replaced(lot, read)
+        replaced = self._replaced(lot, read, vihf.structure)
         self._check_versions(lot, read, replaced)
         self._store(lot, read, replaced, vihf, body)
         return tuple(errors)
@@ -140,8 +140,9 @@ class Feed:
             if self._registry.is_used(unique_id):
                 raise refuse("XDSDuplicateUniqueIdInRegistry", "uniqueId déjà utilisé", unique_id)
 
-    def _replaced(self, lot: Lot, read: Mapping[str, cda.Cda]) -> dict[str, str]:
-        """uniqueId of the document that each entry replaces; raises RefusedError."""
+    def _replaced(self, lot: Lot, read: Mapping[str, cda.Cda], structure: str) -> dict[str, str]:
+        """uniqueId of the document that each entry replaces: the one that its CDA names or, when that one was never
+        taken, another version of the same set. Raises RefusedError."""
         replaced: dict[str, str] = {}
         for association in lot.associations:
             if association.type != _REPLACES:
@@ -153,8 +154,12 @@ class Feed:
                 raise refuse("XDSRegistryDeprecatedDocumentError", "RPLC vers un document qui n'est plus en vigueur")
             if target.patient != read[association.source].matricule:
                 raise refuse("XDSPatientIdDoesNotMatch", "RPLC vers le document d'un autre patient")
-            if read[association.source].parent_id != target.unique_id:
-                raise refuse(METADATA, "RPLC vers un autre document que celui que le CDA remplace")
+            facts = read[association.source]
+            same_set = bool(facts.set_id) and facts.set_id == target.set_id
+            if facts.parent_id != target.unique_id and not (facts.parent_id and same_set):
+                raise refuse(METADATA, "RPLC vers un document qui n'est ni celui que le CDA remplace, ni de son setId")
+            if target.structure != structure:
+                raise refuse(METADATA, "RPLC vers le document d'une autre structure")
             replaced[association.source] = target.unique_id
         return replaced
 

@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from cryptography import x509
 from connectors.sandbox.certificates import Certificates, Usage, allows
 from connectors.sandbox.connection import client_certificate, cut
 from connectors.sandbox.dmp import existence, feed, queries, retrieval
+from connectors.sandbox.dmp.breakage import ordered_warning, spoilt_envelope, spoilt_exchange, spoilt_package
 from connectors.sandbox.dmp.metadata import Parameters
 from connectors.sandbox.dmp.mtom import MalformedPackageError, Part, media_type, read_package, write_package
 from connectors.sandbox.dmp.patients import DmpState, PatientDirectory
@@ -57,10 +58,12 @@ _OID: Final = re.compile(rb"value=[\"']([0-2](?:\.\d+)+)[\"']|&apos;([0-2](?:\.\
 
 @dataclass(frozen=True, slots=True)
 class DmpCall:
-    """One request, for tests and the demo: its transaction and how it ended (`Success`, an error code, `fault`)."""
+    """One request that was judged, for tests and the demo: its transaction and how it ended (`Success`, an error code,
+    `fault`). `patient` is the matricule of its VIHF."""
 
     transaction: str
     verdict: str
+    patient: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,17 @@ class _Answer:
 
     body: str
     verdict: str
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An answer before it is packed: SOAP envelope, action and MessageID of the request, status, documents."""
+
+    envelope: bytes
+    action: str
+    relates_to: str
+    status: int
     parts: tuple[Part, ...] = ()
 
 
@@ -142,62 +156,65 @@ class DmpServer:
             await self._runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
         suffix = request.path.rpartition("/")[2]
+        body = await self._received(request, suffix)
+        if body is None:
+            return cut(request)
         facts = _facts(suffix, body) if self._faults else {}
         await self._faults.delay(Service.DMP, facts)
         fault = self._faults.take(Service.DMP, facts) if self._faults else None
-        if fault is not None and fault.kind is FaultKind.CLOSE_BEFORE_ANSWER:
-            return cut(request)
-        if fault is not None and fault.kind is FaultKind.HTTP_500:
-            return web.Response(status=500)
-        if fault is not None and fault.kind is FaultKind.HTTP_503:
-            return web.Response(status=503, headers={"Retry-After": "1"})
         client = client_certificate(request)
         if client is None or not allows(client, Usage.AUTH_CLI):
             return web.Response(status=403, text="certificat ORG_AUTH_CLI attendu")
-        content_type, answer, status = self._answer(
-            suffix, request.headers.get("Content-Type", ""), body, client, fault
-        )
-        if fault is not None and fault.kind is FaultKind.CLOSE_AFTER_BODY:
-            return cut(request)
-        if fault is not None and fault.kind is FaultKind.WRONG_ANSWER:
-            answer = answer.replace(b"<wsa:RelatesTo>urn:uuid:", b"<wsa:RelatesTo>urn:uuid:f", 1)
-        return web.Response(body=answer, status=status, headers={"Content-Type": content_type})
+        content_type = request.headers.get("Content-Type", "")
+        if fault is None or fault.carried_out:
+            written = self._answer(suffix, content_type, body, client, fault)
+        else:
+            written = _claimed(suffix, content_type, body)
+        if fault is None:
+            return _response(suffix, written)
+        if fault.kind is FaultKind.SOAP_FAULT:
+            written = replace(written, status=500, parts=())
+        written = replace(written, envelope=spoilt_envelope(fault, written.envelope, written.relates_to))
+        return await spoilt_exchange(request, fault, _response(suffix, written, fault))
+
+    async def _received(self, request: web.Request, suffix: str) -> bytes | None:
+        """The body of a request; `None` when it must be cut while it arrives."""
+        if not any(fault.kind is FaultKind.CUT_IN_REQUEST for fault in self._faults.pending()):
+            return await request.read()
+        received = bytearray()
+        async for chunk in request.content.iter_any():
+            received += chunk
+            if self._faults.take(Service.DMP, _facts(suffix, bytes(received)), (FaultKind.CUT_IN_REQUEST,)):
+                return None
+        return bytes(received)
 
     def _answer(
         self, suffix: str, content_type: str, body: bytes, client: x509.Certificate, fault: Fault | None
-    ) -> tuple[str, bytes, int]:
-        """Content-Type, body and status of the answer."""
+    ) -> _Written:
+        """Judges and carries out a request."""
         content = body
         action = _DEFAULT_ACTION[suffix]
         transaction = _TRANSACTIONS[action]
         parts: tuple[Part, ...] = ()
+        relates_to = ""
         try:
-            received: dict[str, Part] = {}
-            if suffix == "repository":
-                package = read_package(content_type, body)
-                content, received = package.root.content, package.parts
-            else:
-                _check_content_type(content_type)
+            content, received = _opened(suffix, content_type, body)
             envelope = read_envelope(content, _ACTIONS[suffix])
-            action = envelope.action
+            action, relates_to = envelope.action, envelope.message_id
             transaction = _TRANSACTIONS[action]
             _check_action_parameter(content_type, action)
             transaction, written = self._process(envelope, received, client, fault)
             parts, verdict = written.parts, written.verdict
-            answer, status = write_answer(written.body, action=_ANSWERS[action], relates_to=envelope.message_id), 200
+            answer, status = write_answer(written.body, action=_ANSWERS[action], relates_to=relates_to), 200
         except MalformedPackageError as malformed:
             fault_error = SoapFaultError("", str(malformed))
             answer, verdict, status = write_fault(fault_error, relates_to=""), "fault", 500
         except SoapFaultError as refused:
             answer = write_fault(refused, relates_to=message_id_of(content))
             verdict, status = refused.subcode or "fault", 500
-        self.calls.append(DmpCall(transaction, verdict))
-        if suffix == "repository":
-            answer_type, packed = write_package(answer, _ANSWERS[action], identity=uuid.uuid4().hex, parts=parts)
-            return answer_type, packed, status
-        return f"{_SOAP_TYPE}; charset=UTF-8", answer, status
+        self.calls.append(DmpCall(transaction, verdict, next(iter(_groups(_MATRICULE, content)), "")))
+        return _Written(answer, action, relates_to, status, parts)
 
     def _process(
         self, envelope: Envelope, parts: dict[str, Part], client: x509.Certificate, fault: Fault | None
@@ -216,7 +233,7 @@ class DmpServer:
             check_call(transaction, vihf, self.patients)
             if ordered is not None:
                 raise RefusedError([ordered])  # noqa: TRY301 - an ordered refusal is answered like any other
-            return transaction, self._carry_out(transaction, envelope, parts, vihf, query)
+            return transaction, self._carry_out(transaction, envelope, parts, vihf, query, ordered_warning(fault))
         except RefusedError as refused:
             return transaction, _refusal(transaction, refused)
 
@@ -237,6 +254,7 @@ class DmpServer:
         parts: dict[str, Part],
         vihf: Vihf,
         query: StoredQuery | None,
+        warnings: tuple[RegistryError, ...],
     ) -> _Answer:
         if query is not None:
             return _Answer(queries.answer_query(query, self._registry, vihf), _SUCCESS)
@@ -244,9 +262,40 @@ class DmpServer:
             body, documents = retrieval.retrieve(envelope.body, self._registry, vihf)
             return _Answer(body, _SUCCESS, documents)
         if transaction is Transaction.FEED:
-            return _Answer(write_response(self._feed.take(envelope.body, parts, vihf)), _SUCCESS)
+            return _Answer(write_response((*self._feed.take(envelope.body, parts, vihf), *warnings)), _SUCCESS)
         queries.delete(envelope.body, self._registry, vihf, self.patients, self._clock)
-        return _Answer(write_response(), _SUCCESS)
+        return _Answer(write_response(warnings), _SUCCESS)
+
+
+def _opened(suffix: str, content_type: str, body: bytes) -> tuple[bytes, dict[str, Part]]:
+    """The envelope of a request and its documents. Raises MalformedPackageError, SoapFaultError."""
+    if suffix == "repository":
+        package = read_package(content_type, body)
+        return package.root.content, package.parts
+    _check_content_type(content_type)
+    return body, {}
+
+
+def _claimed(suffix: str, content_type: str, body: bytes) -> _Written:
+    """A success of which nothing is true, for an ordered fault to spoil."""
+    try:
+        relates_to = message_id_of(_opened(suffix, content_type, body)[0])
+    except (MalformedPackageError, SoapFaultError):
+        relates_to = ""
+    action = _DEFAULT_ACTION[suffix]
+    envelope = write_answer(write_response(), action=_ANSWERS[action], relates_to=relates_to)
+    return _Written(envelope, action, relates_to, 200)
+
+
+def _response(suffix: str, written: _Written, fault: Fault | None = None) -> web.Response:
+    """MTOM on the repository, plain SOAP elsewhere (DMP digest §2.1)."""
+    content_type, content = f"{_SOAP_TYPE}; charset=UTF-8", written.envelope
+    if suffix == "repository":
+        action = _ANSWERS[written.action]
+        content_type, content = write_package(written.envelope, action, identity=uuid.uuid4().hex, parts=written.parts)
+    if fault is not None:
+        content_type, content = spoilt_package(fault, content_type, content)
+    return web.Response(body=content, status=written.status, headers={"Content-Type": content_type})
 
 
 def _refusal(transaction: Transaction, refused: RefusedError) -> _Answer:

@@ -6,6 +6,7 @@ from typing import Final
 from xml.sax.saxutils import quoteattr
 
 SUCCESS: Final = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
+PARTIAL_SUCCESS: Final = "urn:ihe:iti:2007:ResponseStatusType:PartialSuccess"
 FAILURE: Final = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"
 _RS: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 _ERROR: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"

@@ -80,12 +80,16 @@ class Mailboxes:
         """Writes one mail in a mailbox; the file appears whole."""
         folder = self.folder(canonical(address))
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{next(self._numbers):06d}.eml"
-        while path.exists():
-            path = folder / f"{next(self._numbers):06d}.eml"
+        path = self.free_path(folder)
         temporary = path.with_suffix(".tmp")
         temporary.write_bytes(content)
         temporary.rename(path)
+        return path
+
+    def free_path(self, folder: Path) -> Path:
+        """Where the next mail of a folder is written: numbers only grow, over all folders."""
+        while (path := folder / f"{next(self._numbers):06d}.eml").exists():
+            pass
         return path
 
     def messages(self, address: str) -> tuple[Path, ...]:

@@ -12,13 +12,15 @@ POSTMASTER: Final = "postmaster@ch-sandbox.mssante.fr"
 
 @dataclass(frozen=True, slots=True)
 class RecipientReport:
-    """Fate of one recipient. `original` is ORCPT as given, `rfc822;` included; `diagnostic` an SMTP reply."""
+    """Fate of one recipient. `original` is ORCPT as given, `rfc822;` included; `diagnostic` an SMTP reply; `action`
+    (RFC 3464 §2.3.3) is told by `delivered` when it is empty."""
 
     address: str
     original: str
     delivered: bool
     status: str
     diagnostic: str
+    action: str = ""
 
 
 def write_dsn(
@@ -40,7 +42,7 @@ def write_dsn(
         fields.append(f"Original-Recipient: {report.original}")
     fields += [
         f"Final-Recipient: rfc822; {report.address}",
-        f"Action: {'delivered' if report.delivered else 'failed'}",
+        f"Action: {report.action or ('delivered' if report.delivered else 'failed')}",
         f"Status: {report.status}",
         f"Diagnostic-Code: smtp; {report.diagnostic}",
         "",

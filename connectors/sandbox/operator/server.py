@@ -12,6 +12,8 @@ from aiosmtpd.smtp import Envelope, Session
 
 from connectors.sandbox.certificates import LEGAL_ENTITY, Certificates, Usage, allows, entity_of
 from connectors.sandbox.faults import FaultBook, FaultKind, Service
+from connectors.sandbox.operator.answers import Answer, write_answer
+from connectors.sandbox.operator.imap import ImapServer
 from connectors.sandbox.operator.inspection import Inspected, RefusedMailError, inspect
 from connectors.sandbox.operator.mailboxes import APPLICATION_MAILBOX, Mailboxes, MailboxState, canonical
 from connectors.sandbox.operator.reports import REPORTER, RecipientReport, write_dsn
@@ -48,9 +50,9 @@ class CarriedMail:
 
 
 class OperatorServer(OperatorHooks):
-    """SMTP submission on loopback; `port` is known after `start`.
+    """SMTP submission on loopback, and the mailboxes over IMAP (`imap`); ports are known after `start`.
 
-    `owned` are the mailboxes from which the legal entity of the client certificate may send.
+    `owned` are the mailboxes from which the legal entity of the client certificate may send, and that it may read.
     """
 
     def __init__(
@@ -61,13 +63,15 @@ class OperatorServer(OperatorHooks):
         self.mails: list[CarriedMail] = []
         self.refusals: list[str] = []
         self.port = 0
+        self.imap = ImapServer(self.mailboxes, self.owned, certificates, clock=clock)
         self._certificates = certificates
         self._faults = faults
         self._clock = clock
         self._server: asyncio.Server | None = None
         self._sessions: set[OperatorSession] = set()
 
-    async def start(self, port: int = 0) -> None:
+    async def start(self, port: int = 0, imap_port: int = 0) -> None:
+        await self.imap.start(imap_port)
         loop = asyncio.get_running_loop()
         context = self._certificates.server_context(self._certificates.smtp_server)
 
@@ -89,6 +93,7 @@ class OperatorServer(OperatorHooks):
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
+        await self.imap.stop()
         if self._server is None:
             return
         self._server.close()
@@ -102,6 +107,18 @@ class OperatorServer(OperatorHooks):
         """The DSN that a mailbox has received, oldest first."""
         mails = [path.read_bytes() for path in self.mailboxes.messages(address)]
         return tuple(mail for mail in mails if _is_report(mail))
+
+    def answer(self, recipient: str, kind: Answer, *, code: str = "", message_id: str = "") -> Path:
+        """The recipient, or the server on its behalf, answers a mail that was carried to it, the newest unless named:
+        the file in the sender's mailbox. `code` is an error of the table applicationErrorCondition (mssante digest
+        §8.2) or an enhanced status. Raises ValueError when there is no such mail, or when it asks for no such answer.
+        """
+        recipient = canonical(recipient)
+        for mail in reversed(self.mails):
+            if recipient in mail.recipients and message_id in ("", mail.inspected.message_id):
+                content = write_answer(kind, mail.content, recipient, mail.envelope_id, code, self._clock())
+                return self.mailboxes.deliver(mail.sender, content)
+        raise ValueError("aucun courriel remis à cette adresse")
 
     def handle_STARTTLS(self, server: OperatorSession, session: Session, envelope: Envelope) -> bool:  # noqa: N802
         """Called by aiosmtpd after the handshake: the client certificate must be one for authentication."""

@@ -16,8 +16,8 @@ from pfi.cli.options import config_option, json_option
 from pfi.cli.rules.files import print_report
 from pfi.engine import logs
 from pfi.engine.configuration import Configuration
+from pfi.engine.desk import open_rule_register
 from pfi.engine.rulebooks import Applied, Candidate, RuleRegister, TestsFailedError, load_set, read_rules
-from pfi.engine.runner import open_rule_register
 from pfi.engine.settings import LogSettings
 from pfi.model.errors import ConfigurationError
 from pfi.store.rulesets import Activation, RuleSet

@@ -23,9 +23,9 @@ from pfi.engine import logs
 from pfi.engine.comparison import Change, Tally, compare_folder
 from pfi.engine.configuration import Configuration
 from pfi.engine.coverage import Coverage, RuleUse, cover
+from pfi.engine.desk import Desk, open_rule_register
 from pfi.engine.folder import Folder
 from pfi.engine.rulebooks import read_rules
-from pfi.engine.runner import Desk, open_rule_register
 from pfi.engine.settings import LogSettings, Settings
 from pfi.model.clock import system_clock
 from pfi.routing.rules import RuleBook

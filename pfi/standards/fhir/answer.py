@@ -1,5 +1,6 @@
 """What is answered to a lot: a transaction-response Bundle when it is accepted, an OperationOutcome when it is not."""
 
+import re
 import uuid
 from collections.abc import Iterable
 from typing import Any, Final
@@ -20,6 +21,7 @@ COME_AGAIN: Final = Finding(
 )
 
 _NAMESPACE: Final = uuid.UUID("3f6d1c52-6a0e-5d4b-9b62-90f4f0f3c065")
+_RESOURCE: Final = re.compile(r"[A-Za-z]{1,64}/[A-Za-z0-9.-]{1,64}", re.ASCII)
 _OK: Final = 200
 _UNPROCESSABLE: Final = 422
 
@@ -97,7 +99,9 @@ def status_of(content: bytes) -> int:
 
 def _response(control_id: str, index: int, entry: EntryOutline) -> dict[str, Any]:
     if entry.method == "PATCH":
-        return {"status": "200 OK", "location": entry.url}
+        # Not a search: its criteria may name the patient.
+        named = _RESOURCE.fullmatch(entry.url)
+        return {"status": "200 OK", **({"location": entry.url} if named else {})}
     return {"status": "201 Created", "location": f"{entry.kind}/{_identity(control_id, index, entry)}/_history/1"}
 
 

@@ -54,26 +54,36 @@ class Mail:
 def write_mail(mail: Mail) -> bytes:
     """The exact bytes of the message: same mail, same bytes. Raises BugError when an address or id is malformed."""
     boundary = "=_" + hashlib.sha256(mail.message_id.encode()).hexdigest()[:32]
-    delimiter = f"\r\n--{boundary}".encode("ascii")
+    delimiter = f"\r\n--{boundary}\r\n".encode("ascii")
     parts = [*_headers(mail), f'Content-Type: multipart/mixed;\r\n boundary="{boundary}"\r\n'.encode("ascii")]
-    body = "\r\n".join(mail.body.replace("\x00", "").splitlines()) + "\r\n"
-    parts += (
-        delimiter,
-        b"\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n\r\n",
-        _base64(body.encode("utf-8", "replace")),
-    )
+    parts += (delimiter, text_part(mail.body))
     for attachment in mail.attachments:
-        name = headers.file_name_parameter("name", attachment.file_name)
-        file_name = headers.file_name_parameter("filename", attachment.file_name)
-        parts += (
-            delimiter,
-            f"\r\nContent-Type: {attachment.content_type};\r\n {name}\r\n".encode("ascii"),
+        parts += (delimiter, attachment_part(attachment))
+    parts.append(f"\r\n--{boundary}--\r\n".encode("ascii"))
+    return b"".join(parts)
+
+
+def text_part(text: str) -> bytes:
+    """A part of plain text with its fields, without delimiter."""
+    body = "\r\n".join(text.replace("\x00", "").splitlines()) + "\r\n"
+    return (
+        b"Content-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + _base64(body.encode("utf-8", "replace"))
+    )  # fmt: skip
+
+
+def attachment_part(attachment: Attachment) -> bytes:
+    """An attached file with its fields, without delimiter."""
+    name = headers.file_name_parameter("name", attachment.file_name)
+    file_name = headers.file_name_parameter("filename", attachment.file_name)
+    return b"".join(
+        (
+            f"Content-Type: {attachment.content_type};\r\n {name}\r\n".encode("ascii"),
             b"Content-Transfer-Encoding: base64\r\n",
             f"Content-Disposition: attachment;\r\n {file_name}\r\n\r\n".encode("ascii"),
             _base64(attachment.content),
         )
-    parts += (delimiter, b"--\r\n")
-    return b"".join(parts)
+    )
 
 
 def encoded_size(size: int) -> int:

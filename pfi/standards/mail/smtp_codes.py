@@ -78,13 +78,41 @@ _BY_SUBJECT_AND_DETAIL: Final[dict[str, str]] = {
 _BY_SUBJECT: Final[dict[str, str]] = {"6": "554"}
 _BY_CLASS: Final[dict[str, str]] = {"4": "451", "5": "554"}
 
-# Bounces of Mon espace santé say their reason in French text only (MSSanté digest §7, MES).
-_BY_WORDING: Final = (
-    (re.compile(r"messagerie\s+(?:est\s+|a\s+été\s+)?(?:ferm|clos|clôtur)", re.IGNORECASE), "550"),
-    (re.compile(r"patient\s+(?:introuvable|inconnu|non\s+trouvé)", re.IGNORECASE), "550"),
-    (re.compile(r"adresse\s+(?:\S+\s+){0,2}(?:invalide|incorrecte)", re.IGNORECASE), "510"),
-    (re.compile(r"message\s+(?:size|too\s+(?:big|large))|taille\s+(?:\S+\s+){0,3}dépass", re.IGNORECASE), "523"),
+# Bounces in prose give their reason in words only: those of Mon espace santé in French (MSSanté digest §7, MES), those
+# of mail systems in the language of their administrator. The first wording found decides.
+_BY_WORDING: Final = tuple(
+    (re.compile(wording, re.IGNORECASE), code)
+    for wording, code in (
+        (r"messagerie\s+(?:\S+\s+){0,6}(?:ferm|clos|clôtur)", "550"),
+        (r"(?:ferm|clôtur)\S{1,4}\s+(?:\S+\s+){0,2}messagerie", "550"),
+        (r"(?:patient|usager)\s+(?:\S+\s+){0,3}?(?:introuvable|inconnu|non\s+trouvé)", "550"),
+        (r"aucun\s+(?:patient|usager)", "550"),
+        (r"adresse\s+(?:\S+\s+){0,6}?(?:invalide|incorrecte|mal\s+formée|non\s+valide)", "510"),
+        (r"message\s+(?:\S+\s+){0,3}?(?:size|too\s+(?:big|large))", "523"),
+        (r"size\s+(?:\S+\s+){0,4}?(?:limit|exceed)", "523"),
+        (r"taille\s+(?:\S+\s+){0,6}?(?:dépass|maxim|trop)", "523"),
+        (r"(?:dépass\S*|plus\s+de)\s+(?:\S+\s+){0,6}?\d+\s*m[ob]\b", "523"),
+        (r"trop\s+(?:volumineux|grand|lourd)", "523"),
+        (r"(?:user|recipient|mailbox|account|address)\s+(?:\S+\s+){0,4}?(?:unknown|not\s+found)", "550"),
+        (r"(?:user|recipient|mailbox|account|address)\s+(?:\S+\s+){0,4}?(?:not|\S+n't)\s+exist", "550"),
+        (r"(?:unknown|no\s+such|invalid)\s+(?:local\s+)?(?:user|recipient|mailbox|account)", "550"),
+        (r"no\s+mailbox\s+here", "550"),
+        (r"(?:destinataire|utilisateur|boîte|compte|adresse)\s+(?:\S+\s+){0,6}?(?:inconnu|introuvable)", "550"),
+        (r"(?:destinataire|utilisateur|boîte|compte|adresse)\s+(?:\S+\s+){0,6}?n'existe\s+pas", "550"),
+        (r"(?:mailbox|quota|inbox)\s+(?:\S+\s+){0,3}?(?:full|exceeded)|over\s*quota", "552"),
+        (r"boîte\s+(?:\S+\s+){0,6}?pleine|quota\s+(?:\S+\s+){0,3}?(?:dépassé|atteint)", "552"),
+        (r"(?:host|domain)\s+(?:\S+\s+){0,4}?(?:not\s+found|unknown)|unrouteable", "512"),
+        (r"couldn't\s+find\s+any\s+host|name\s+service\s+error", "512"),
+        (r"domaine\s+(?:\S+\s+){0,4}?(?:inconnu|introuvable|n'existe\s+pas)", "512"),
+        (r"connection\s+refused|connexion\s+refusée", "111"),
+        (r"(?:connection|operation|session)\s+timed?\s*out|retry\s+time(?:out)?\s+(?:\S+\s+)?exceeded", "420"),
+        (r"in\s+the\s+queue\s+too\s+long|message\s+expired", "420"),
+        (r"délai\s+(?:\S+\s+){0,6}?(?:dépassé|expiré|écoulé)", "420"),
+        (r"\bspam\b|anti-?spam|blacklist|blocklist|indésirable", "541"),
+    )
 )
+
+_MAX_WORDING: Final = 4000
 
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 _REPLY: Final = re.compile(r"(?<![\d.])([245]\d\d)(?![\d.])")
@@ -115,10 +143,14 @@ def code_of(status: str, diagnostic: str = "", *, temporary: bool = False) -> st
     reply = reply_code(diagnostic)
     if reply in LABELS and reply[0] in "45":
         return reply
-    for wording, said in _BY_WORDING:
-        if wording.search(diagnostic):
-            return said
-    return _BY_CLASS.get(level or reply[:1], "451" if temporary else "554")
+    said = code_by_wording(diagnostic)
+    return said or _BY_CLASS.get(level or reply[:1], "451" if temporary else "554")
+
+
+def code_by_wording(text: str) -> str:
+    """The code that a sentence of a mail system stands for, or empty. Apostrophes of both kinds; bounded length."""
+    words = text[:_MAX_WORDING].replace("’", "'")
+    return next((code for wording, code in _BY_WORDING if wording.search(words)), "")
 
 
 def label_of(code: str) -> str:

@@ -8,18 +8,34 @@ from pfi.standards.cda.narrative import Cell, Table
 
 MAX_COLUMNS: Final = 40
 PAGE_WIDTH: Final = 490.0
-"""Points between the margins of the template."""
-_SIZES: Final = (9.2, 8.3, 7.5, 6.5)
-_CHARACTER: Final = 0.53
-"""Mean width of a character, in the size of the font; a little more than it is."""
+"""Points between the margins of an upright page."""
+LANDSCAPE_WIDTH: Final = 736.0
+"""Points between the margins of a page on its side."""
+SMALLEST_UPRIGHT: Final = 7.5
+"""Points; a table that needs smaller letters than these is better on a page on its side."""
+_SIZES: Final = (9.2, 8.3, SMALLEST_UPRIGHT, 6.5)
 _INSET: Final = 8.5
-_LONGEST_WORD: Final = 18
-_WIDEST: Final = 60
+_LONGEST_WORD: Final = 9.0
+_WIDEST: Final = 30.0
+"""Both in the size of the font (em): what a column may ask for on behalf of a word, of a line."""
+_LEADING: Final = 1.25
+_TALLEST: Final = 200.0
+"""Points; a row that is estimated lower stays on one page. The page has three times as many."""
+_BOLD: Final = 1.1
+_LETTERS: Final = (
+    ("iljtfrI.,;:!|'’()[]-/ ", 0.38),
+    ("mwMWŒÆœæ@%—…", 0.95),
+    ("ABCDEFGHJKLNOPQRSTUVXYZÀÂÄÉÈÊËÎÏÔÖÙÛÜÇ", 0.72),
+)
+_OTHER_LETTER: Final = 0.53
+_ADVANCE: Final = {letter: width for letters, width in _LETTERS for letter in letters}
+"""Width of letters in the size of the font, a little more than they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A cell with its place: column and row from 0, spans that stay inside the table."""
+    """A cell with its place: column and row from 0, spans that stay inside the table. `whole`: must not be parted by
+    the end of a page. `cut`: a word does not fit in the column and must be cut."""
 
     cell: Cell
     x: int
@@ -27,12 +43,14 @@ class Placed:
     colspan: int
     rowspan: int
     header: bool
+    whole: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table laid out. `widths` and font `size` in points; cells of `head` repeat on each page. `tight`: some words
-    do not fit in their column and must be cut."""
+    """A table laid out. `widths` and font `size` in points; cells of `head` repeat on each page. `tight`: even the
+    smallest letters do not let every word fit."""
 
     widths: tuple[float, ...]
     size: float
@@ -41,15 +59,17 @@ class Grid:
     cells: tuple[Placed, ...]
 
 
-def place(table: Table) -> Grid:
-    """Lays out a table; a row that is too long ends in one last cell, a span that overlaps is cut."""
+def place(table: Table, width: float = PAGE_WIDTH) -> Grid:
+    """Lays out a table in `width` points; a row that is too long ends in one last cell, a span that overlaps is cut."""
     columns = _columns((*table.header, *table.rows))
     head = _place(table.header, columns, 0, header=True)
     cells = _place(table.rows, columns, len(table.header), header=False)
     # A column in which no cell starts only widens its neighbours: real documents have many.
     used = sorted({each.x for each in (*head, *cells)})
     head, cells = _compact(head, used), _compact(cells, used)
-    return Grid(*_widths((*head, *cells), len(used)), head, cells)
+    widths, size, tight = _widths((*head, *cells), len(used), width)
+    measured = _measured((*head, *cells), widths, size)
+    return Grid(widths, size, tight, measured[: len(head)], measured[len(head) :])
 
 
 def _columns(rows: Sequence[Sequence[Cell]]) -> int:
@@ -108,28 +128,55 @@ def _overflow(placed: list[Placed], rest: Sequence[Cell]) -> None:
     placed[-1] = replace(last, cell=replace(cell, text=words, media=media))
 
 
-def _widths(placed: Sequence[Placed], columns: int) -> tuple[tuple[float, ...], float, bool]:
+def _widths(placed: Sequence[Placed], columns: int, width: float) -> tuple[tuple[float, ...], float, bool]:
     """The largest font in which every column holds its longest word; what is left goes to the longest lines."""
-    least, wanted = [1] * columns, [1] * columns
+    least, wanted = [_OTHER_LETTER] * columns, [_OTHER_LETTER] * columns
     for each in sorted(placed, key=lambda cell: cell.colspan):
-        text = each.cell.text
-        word = min(max((len(word) for word in text.split()), default=0), _LONGEST_WORD)
-        word += each.header  # bold letters, often capitals
-        line = min(max((len(line) for line in text.split("\n")), default=0), _WIDEST)
+        word = min(_longest_word(each), _LONGEST_WORD)
+        line = min(max((_length(line, each) for line in each.cell.text.split("\n")), default=0.0), _WIDEST)
         for demands, demand in ((least, word), (wanted, max(word, line))):
-            share = -(-demand // each.colspan)
+            share = demand / each.colspan
             for column in range(each.x, each.x + each.colspan):
                 demands[column] = max(demands[column], share)
-    size, unit, room = 0.0, 0.0, -1.0
+    size, room = 0.0, -1.0
     for size in _SIZES:
-        unit = size * _CHARACTER
-        room = PAGE_WIDTH - sum(least) * unit - columns * _INSET
+        room = width - sum(least) * size - columns * _INSET
         if room >= 0:
             break
-    floors = [each * unit + _INSET for each in least]
+    floors = [each * size + _INSET for each in least]
     if room < 0:
-        return tuple(round(floor, 1) for floor in floors), size, True
+        return tuple(round(floor * width / sum(floors), 1) for floor in floors), size, True
     wishes = [most - few for few, most in zip(least, wanted, strict=True)]
     total = sum(wishes)
     extra = [room * wish / total if total else room / columns for wish in wishes]
     return tuple(round(floor + more, 1) for floor, more in zip(floors, extra, strict=True)), size, False
+
+
+def _measured(placed: Sequence[Placed], widths: Sequence[float], size: float) -> tuple[Placed, ...]:
+    """Cells with what their words need: one that does not fit is cut, a row that is low stays in one piece."""
+    heights: dict[int, float] = {}
+    rooms = [sum(widths[each.x : each.x + each.colspan]) - _INSET for each in placed]
+    for each, room in zip(placed, rooms, strict=True):
+        lines = sum(1 + int(_length(line, each) * size / max(room, 1.0)) for line in each.cell.text.split("\n"))
+        # An image may be as tall as a row may be: its row is left to itself.
+        height = _TALLEST + 1 if each.cell.media else lines * size * _LEADING / each.rowspan
+        for row in range(each.y, each.y + each.rowspan):
+            heights[row] = max(heights.get(row, 0.0), height + _INSET)
+    return tuple(
+        replace(
+            each,
+            whole=sum(heights[row] for row in range(each.y, each.y + each.rowspan)) <= _TALLEST,
+            cut=_longest_word(each) * size > room,
+        )
+        for each, room in zip(placed, rooms, strict=True)
+    )
+
+
+def _longest_word(placed: Placed) -> float:
+    return max((_length(word, placed) for word in placed.cell.text.split()), default=0.0)
+
+
+def _length(text: str, placed: Placed) -> float:
+    """Estimated length of a text on one line, in the size of the font."""
+    length = sum(_ADVANCE.get(letter, _OTHER_LETTER) for letter in text)
+    return length * _BOLD if placed.header or placed.cell.strong else length

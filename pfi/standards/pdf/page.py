@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pfi.standards.cda.narrative import Block, ItemList, Media, Narrative, Paragraph, Section, Table
-from pfi.standards.pdf.grid import PAGE_WIDTH, Placed, place
+from pfi.standards.pdf.grid import LANDSCAPE_WIDTH, PAGE_WIDTH, SMALLEST_UPRIGHT, Placed, place
 from pfi.standards.pdf.images import pictures
 
 Values = dict[str, Any]

@@ -15,6 +15,9 @@ WSA: Final = "http://www.w3.org/2005/08/addressing"
 WSSE: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 XOP: Final = "http://www.w3.org/2004/08/xop/include"
 
+UNSPECIFIED: Final = "http://www.w3.org/2005/08/addressing/unspecified"
+"""What an answer relates to when the server could not read the MessageID (WS-Addressing 1.0 Core §3.4)."""
+
 _ANONYMOUS: Final = "http://www.w3.org/2005/08/addressing/anonymous"
 _MAX_ANSWER: Final = 8 * 1024 * 1024
 

@@ -26,6 +26,8 @@ class Secret(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _in_place(cls, given: Any) -> Any:
+        if isinstance(given, int | float):  # YAML has already changed what was written: 0042 is 34
+            raise ValueError("écrire ce secret entre guillemets, ou donner « env » ou « file »")  # noqa: TRY004
         return {"text": given} if isinstance(given, str | SecretStr) else given
 
     @model_validator(mode="after")

@@ -3,7 +3,6 @@
 PKWARE APPNOTE 6.3.10 §4.3: local headers with sizes, central directory, end record. No ZIP64: bounded sizes.
 """
 
-import struct
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,14 +13,19 @@ from typing import Final
 from isal import isal_zlib
 
 from pfi.model.errors import BugError
+from pfi.standards.xdm.zip_records import (
+    CENTRAL,
+    CENTRAL_SIGNATURE,
+    DEFLATED,
+    END,
+    END_SIGNATURE,
+    LOCAL,
+    LOCAL_SIGNATURE,
+)
 
 MAX_MEMBER: Final = 0xFFFF_FFFE
 _LEVEL: Final = 2
-_LOCAL: Final = struct.Struct("<4s5H3L2H")
-_CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
-_END: Final = struct.Struct("<4s4H2LH")
 _VERSION: Final = 20
-_DEFLATE: Final = 8
 _FIRST_YEAR: Final = 1980
 
 
@@ -62,13 +66,13 @@ class Packer:
         for member in members:
             name = member.name.encode("ascii")
             packed = self._pack(member.content)
-            common = (_DEFLATE, time, date, packed.crc, len(packed.data), packed.size, len(name), 0)
-            local = _LOCAL.pack(b"PK\x03\x04", _VERSION, 0, *common)
-            directory += (_CENTRAL.pack(b"PK\x01\x02", _VERSION, _VERSION, 0, *common, 0, 0, 0, 0, offset), name)
+            common = (DEFLATED, time, date, packed.crc, len(packed.data), packed.size, len(name), 0)
+            local = LOCAL.pack(LOCAL_SIGNATURE, _VERSION, 0, *common)
+            directory += (CENTRAL.pack(CENTRAL_SIGNATURE, _VERSION, _VERSION, 0, *common, 0, 0, 0, 0, offset), name)
             chunks += (local, name, packed.data)
             offset += len(local) + len(name) + len(packed.data)
         size = sum(map(len, directory))
-        end = _END.pack(b"PK\x05\x06", 0, 0, len(members), len(members), size, offset, 0)
+        end = END.pack(END_SIGNATURE, 0, 0, len(members), len(members), size, offset, 0)
         return b"".join((*chunks, *directory, end))
 
     def _pack(self, content: bytes) -> _Packed:

@@ -20,7 +20,13 @@ SELECT messages.id, messages.received_at, messages.listener, messages.sender, me
 SELECT * FROM messages WHERE id = $1
 
 -- name: documents
-SELECT * FROM documents WHERE message_id = $1 ORDER BY position
+-- Those of a mail have no OBX; they are no version of what the hospital sends.
+SELECT message_id, position, unique_id, set_id, version, type_code, level, request, lineage, sha1, size, obx_set_id
+  FROM documents WHERE message_id = $1
+ UNION ALL
+SELECT message_id, position, unique_id, '', version, type_code, level, request, '', sha1, size, NULL
+  FROM mail_documents WHERE message_id = $1
+ ORDER BY position
 
 -- name: findings
 SELECT * FROM findings WHERE message_id = $1 ORDER BY run, position
@@ -43,6 +49,31 @@ SELECT attempts.* FROM attempts JOIN deliveries ON deliveries.id = attempts.deli
 -- name: recipients
 SELECT recipient_results.* FROM recipient_results JOIN deliveries ON deliveries.id = recipient_results.delivery_id
  WHERE deliveries.message_id = $1 ORDER BY deliveries.seq, recipient_results.address
+
+-- name: mail
+-- What a message is when it came by mail: no row, or one.
+SELECT * FROM mails WHERE message_id = $1
+
+-- name: readings
+SELECT readings.* FROM readings JOIN deliveries ON deliveries.id = readings.delivery_id
+ WHERE deliveries.message_id = $1 ORDER BY readings.at, readings.address
+
+-- name: handovers
+-- Without their content: it holds the document.
+SELECT id, kind, position, line, mailbox, recipient, control_id, length(content) AS size, created_at, state, attempts,
+       next_try, finished_at, code, text
+  FROM handovers WHERE message_id = $1 ORDER BY kind DESC, position
+
+-- name: mails
+-- Newest first. $1: state, may be null.
+SELECT mails.message_id, messages.received_at, mails.mailbox, messages.message_type, mails.state, mails.code, mails.text,
+       mails.answer,
+       (SELECT coalesce(json_agg(json_build_object('line', line, 'state', state, 'code', code) ORDER BY position),
+                        '[]'::json)
+          FROM handovers WHERE handovers.message_id = mails.message_id AND kind = 'mdm') AS documents
+  FROM mails JOIN messages ON messages.id = mails.message_id
+ WHERE $1::text IS NULL OR mails.state = $1
+ ORDER BY mails.message_id DESC LIMIT $2
 
 -- name: acks
 SELECT * FROM business_acks WHERE message_id = $1 ORDER BY created_at, id

@@ -15,12 +15,15 @@ SELECT
        JOIN patients ON patients.id = found.patient) AS records
 
 -- name: accept
--- One message and all that was concluded from it, or no row when the same message was accepted before.
+-- One message and all that was concluded from it, or no row when the same message was accepted before, or when another
+-- one of its lineage ($25, uniqueIds $26) came after the newest that was looked at ($27).
 -- Locking the open predecessors makes their end wait for this commit, so that it sees the successor.
 WITH message AS (
     INSERT INTO messages (received_at, received_on, listener, peer, certificate, sender, sender_key, control_id,
                           message_type, digest, size, kind, ack_code, ack)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+     WHERE NOT EXISTS (SELECT FROM documents WHERE lineage = $25 AND message_id > $27)
+       AND NOT EXISTS (SELECT FROM documents WHERE unique_id = ANY ($26::text[]) AND message_id > $27)
     ON CONFLICT (sender_key, control_id, digest) WHERE ack_code = 'AA' DO NOTHING
     RETURNING id
 ), body AS (
@@ -88,9 +91,6 @@ WITH message AS (
 )
 SELECT message.id, (SELECT json_object_agg(new_deliveries.id, new_deliveries.state) FROM new_deliveries) AS states
   FROM message
-
--- name: lineage_of
-SELECT lineage FROM documents WHERE unique_id = $1 ORDER BY message_id DESC LIMIT 1
 
 -- name: body
 SELECT bodies.content

@@ -26,7 +26,6 @@ from pfi.standards.hl7v2.ack import read_ack
 from pfi.standards.hl7v2.zam import read_zam
 from samples.generator import documents
 from samples.generator.catalogue import IN_STAY
-from samples.generator.clinical_document import ClinicalDocument
 from samples.generator.request import DPI, Flags, Kind, Request, write_request
 from samples.generator.world import CARDIOLOGIST
 
@@ -246,21 +245,19 @@ def letter(
     key: str = "",
     flags: Flags | None = None,
     kind: Kind = Kind.INITIAL,
+    version: int = 0,
     **changes: object,
 ) -> bytes:
     """A discharge letter of a patient whose identity is qualified; all three channels ordered unless told otherwise.
 
-    A replacement of the same `key` is its next version.
+    A replacement of the same `key` is its version 2 unless told otherwise; any version above 1 replaces the one before.
     """
     document = documents.discharge_letter(key or control_id)
-    if kind is Kind.REPLACE:
-        document = _next_version(document)
+    version = version or (2 if kind is Kind.REPLACE else 1)
+    if version > 1:
+        document = replace(document, version=version, replaces_version=version - 1)
     request = Request(DPI, control_id, (document,), IN_STAY, CARDIOLOGIST, kind=kind, flags=flags or Flags())
     return write_request(request.but(**changes))
-
-
-def _next_version(document: ClinicalDocument) -> ClinicalDocument:
-    return replace(document, version=document.version + 1, replaces_version=document.version)
 
 
 def to_everybody(kind: OutcomeKind, code: str = "", **evidence: str) -> Answering:

@@ -152,7 +152,7 @@ async def test_order_is_kept_through_retries(store_url: str) -> None:
         home.dmp.answers = [NOT_DELIVERED, NOT_DELIVERED]
         await home.accept(letter("A", flags=ONLY_DMP))
         await home.accept(letter("B", key="A", flags=ONLY_DMP, kind=Kind.REPLACE))
-        await home.accept(letter("C", key="A", flags=ONLY_DMP, kind=Kind.DELETE))
+        await home.accept(letter("C", key="A", flags=ONLY_DMP, kind=Kind.REPLACE))
         await home.until(DMP="delivered", DMP2="delivered", DMP3="delivered")
         assert [sent.message.control_id for sent in home.dmp.sent] == ["A", "A", "A", "B", "C"]
 

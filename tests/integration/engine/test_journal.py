@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from pfi.engine.configuration import Configuration
+from pfi.engine.desk import open_desk
 from pfi.engine.journal import MessageFilter
-from pfi.engine.runner import open_desk
 from pfi.model.delivery import Outcome, OutcomeKind
 from samples.generator import adt, world
 from samples.generator.catalogue import discharge

@@ -20,7 +20,8 @@ async def test_z02_waits_for_the_notification(store_url: str) -> None:
         assert home.reply.received == []
         assert await home.engine.notifications.dsn_received(envelope, DOCTOR.upper(), DsnAction.DELIVERED)
         assert await home.told(1) == [("Z02", True, DOCTOR, "")]
-        assert not await home.engine.notifications.dsn_received(envelope, DOCTOR, DsnAction.DELIVERED)
+        assert await home.engine.notifications.dsn_received(envelope, DOCTOR, DsnAction.DELIVERED)
+        assert len(await home.fetch("SELECT FROM business_acks")) == 1
 
 
 @pytest.mark.parametrize("action", [DsnAction.RELAYED, DsnAction.EXPANDED])

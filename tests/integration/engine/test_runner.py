@@ -10,8 +10,9 @@ import pytest
 
 from pfi.engine.configuration import Configuration
 from pfi.engine.connector import Answer, Connector, ConnectorSettings, Intake, MessageConnector, Source
-from pfi.engine.runner import Engine, database_url
+from pfi.engine.runner import Engine
 from pfi.engine.settings import Settings
+from pfi.engine.storage import database_url
 from pfi.model.errors import ConfigurationError
 from pfi.store import deliveries
 from samples.generator.request import Flags

@@ -73,7 +73,8 @@ NO_HEADER = MessageHeader("", "", "", "", "", "", "", "", "", "", "")
 
 
 def comparable(delivery: Delivery) -> Delivery:
-    """A delivery without what is proper to one sending: identifiers, moment, header, times without offset."""
+    """A delivery without what is proper to one sending: identifiers, moment, header, times without offset, and what
+    became of the one before."""
     return replace(
         delivery,
         id=world.identifier("any"),
@@ -81,6 +82,7 @@ def comparable(delivery: Delivery) -> Delivery:
         message=NO_HEADER,
         stay=replace(delivery.stay, admitted_at="", discharged_at=""),
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        versions=(),
     )
 
 

@@ -161,7 +161,7 @@ async def test_without_the_setting_nobody_is_asked(store_url: str) -> None:
     async with house(store_url) as home:
         assert await home.code(letter()) == "AA"
         await home.until(DMP="delivered", CIT="delivered")
-        assert home.engine._verifier is None
+        assert home.engine._neighbours.verifier is None
         assert home.engine._parts.verification is None
 
 
@@ -175,8 +175,8 @@ def test_an_engine_that_does_not_verify_builds_and_imports_nothing(verification:
         "from pfi.engine.settings import Settings\n"
         "import pfi.cli.run\n"
         f"engine = Engine(Configuration(Settings.model_validate(json.loads({json.dumps(settings)!r}))))\n"
-        "engine._build_connectors()\n"
-        "assert engine._verifier is None\n"
+        "engine._neighbours = engine._build_neighbours()\n"
+        "assert engine._neighbours.verifier is None\n"
         "assert not [name for name in sys.modules if name.startswith(('connectors.insi', 'httpx'))], 'imported'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

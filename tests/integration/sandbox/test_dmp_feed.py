@@ -311,6 +311,41 @@ async def test_a_replacement_must_name_the_entry_of_the_document_that_the_cda_re
     assert len(sandbox.dmp.documents()) == 1
 
 
+async def test_a_replacement_may_target_another_version_of_the_document_that_its_cda_names(
+    dmp: DmpClient, sandbox: Sandbox
+) -> None:
+    await dmp.feed()
+    (old,) = sandbox.dmp.documents()
+    third = write_cda(identity="1.2.250.1.999.3", replaces="1.2.250.1.999.2", set_id=f"{CDA_ID}.1", version=3)
+    assert (await dmp.feed(Feed(cda=third, unique_id="1.2.250.1.999.3", replaces_entry=old.entry_uuid))).success
+    before, after = sandbox.dmp.documents()
+    assert (before.status, after.replaces) == (EntryStatus.DEPRECATED, CDA_ID)
+
+
+async def test_a_replacement_is_announced_by_the_cda(dmp: DmpClient, sandbox: Sandbox) -> None:
+    await dmp.feed()
+    (old,) = sandbox.dmp.documents()
+    silent = write_cda(identity="1.2.250.1.999.2", set_id=f"{CDA_ID}.1", version=2)
+    feed = Feed(cda=silent, unique_id="1.2.250.1.999.2", replaces_entry=old.entry_uuid)
+    assert METADATA in (await dmp.feed(feed)).errors
+    assert [one.status for one in sandbox.dmp.documents()] == [EntryStatus.APPROVED]
+
+
+async def test_the_document_of_another_structure_is_not_replaced(dmp: DmpClient, sandbox: Sandbox) -> None:
+    await dmp.feed()
+    (old,) = sandbox.dmp.documents()
+    cda = write_cda(identity="1.2.250.1.999.2", replaces=CDA_ID)
+    other = Feed(
+        cda=cda,
+        unique_id="1.2.250.1.999.2",
+        replaces_entry=old.entry_uuid,
+        assertion=Assertion(structure="1990000033"),
+        registry_edit=swap("^^^1990000025", "^^^1990000033"),
+    )
+    assert "autre structure" in (await dmp.feed(other)).errors[METADATA]
+    assert [one.status for one in sandbox.dmp.documents()] == [EntryStatus.APPROVED]
+
+
 async def test_a_replaced_document_is_not_replaced_again(dmp: DmpClient, sandbox: Sandbox) -> None:
     await dmp.feed()
     (old,) = sandbox.dmp.documents()

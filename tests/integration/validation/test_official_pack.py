@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 
 from pfi.model.finding import Severity
+from pfi.standards.cda.pack import FaultKind, ValidationPack
 from pfi.standards.cda.tree import N
 from pfi.standards.cda.validator import DocumentValidator, Validated
 from tests.unit.cda.official import DOCUMENTS, PACK, each_document, needs_documents, needs_pack
@@ -46,6 +47,24 @@ def test_documents_are_validated_with_the_schematron_of_their_volet(validator: D
         announced = re.findall(rb"schematrons/(CI-SIS_[\w.-]+)\.sch", path.read_bytes())
         if announced and path.stem not in NOT_CLEAN:
             assert announced[0].decode() in validator.validate(path.read_bytes()).applied, path.name
+
+
+def lacking(schematron: str) -> bool:
+    """Whether the pack lacks a file of this schematron."""
+    prepared = ValidationPack(PACK).prepare(PACK / "schematrons" / f"{schematron}.sch")
+    return any(fault.kind is FaultKind.INCOMPLETE for fault in prepared.faults)
+
+
+@pytest.mark.parametrize(("accepted", "severity"), [(False, Severity.ERROR), (True, Severity.WARNING)])
+def test_a_document_whose_schematron_is_incomplete_is_not_validated(
+    tmp_path: Path, accepted: bool, severity: Severity
+) -> None:
+    """The pack's fault cannot be repaired: told, and the document goes to the DMP only if an administrator accepts."""
+    sample = next(path for path in DOCUMENTS if path.stem.startswith("BIO-CR-BIO_2023.01"))
+    if not lacking("CI-SIS_BIO-CR-BIO_2023.01"):
+        pytest.skip("this pack has every file of CI-SIS_BIO-CR-BIO_2023.01")
+    validated = DocumentValidator(PACK, tmp_path, accept_incomplete=accepted).validate(sample.read_bytes())
+    assert [(each.code, each.severity) for each in validated.findings] == [("CDA_NOT_VALIDATED", severity)]
 
 
 Change = Callable[[etree._Element], object]

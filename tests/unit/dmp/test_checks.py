@@ -101,10 +101,13 @@ def test_a_document_over_the_limit_is_not_sent() -> None:
     assert verdict(delivery(), max_document_bytes=1024) == "DMP_DOCUMENT_TOO_LARGE"
 
 
-def test_masked_and_invisible_do_not_go_together_unless_the_dmp_accepts_it() -> None:
+def test_whether_masks_may_be_cumulated_is_said_once_by_the_rules() -> None:
+    """E14 closes the channel while the DMP's parameter forbids it: what comes here may leave, with both codes."""
     both = delivery(orders=Orders(masque_ps=True, invisible_patient=True))
-    assert verdict(both) == "DMP_VISIBILITY_CONFLICT"
-    assert verdict(both, allow_masked_and_invisible=True) == ""
+    lot = describe(both, known_caller(both), settings(), resource_id=RESOURCE_ID, replaced={})
+    assert isinstance(lot, Lot)
+    codes = {code.code for code in lot.entries[0].confidentiality_codes}
+    assert codes == {"N", "MASQUE_PS", "INVISIBLE_PATIENT"}
 
 
 def test_a_secret_connection_needs_invisibility_for_legal_representatives() -> None:

@@ -48,6 +48,7 @@ def chosen(of: DmpSettings, who: Author | None, place: Establishment = NOWHERE) 
         (sender(SECOND), Establishment(), SECOND),
         (sender("1690000013"), Establishment(eg="750000001", ej="750000000"), SECOND),
         (sender("LABO", "1.2.3", "EI"), Establishment(eg="690000013"), SECOND),
+        (sender("4217", "", "EI"), Establishment(eg="690000013"), SECOND),
         (None, Establishment(eg="690000013"), SECOND),
         (None, Establishment(eg="BLOC 4", ej="750000000"), FIRST),
         (None, Establishment(eg="", ej="ch-nord"), SECOND),
@@ -123,6 +124,22 @@ def test_without_prt_the_geographic_establishment_is_the_structure_of_the_vihf()
     other = caller(delivery(sender=None, establishment=Establishment(eg="750000027")), own)
     assert other is not None
     assert other.structure == "1750000001"
+
+
+@pytest.mark.parametrize(
+    ("place", "structure"),
+    [(Establishment(eg="750000019"), "1750000019"), (Establishment(eg="690000013"), "1750000001")],
+)
+def test_a_sender_that_names_the_legal_entity_sends_from_a_geographic_establishment(
+    place: Establishment, structure: str
+) -> None:
+    """The VIHF never names a FINESS EJ, nor an establishment of another entity."""
+    own, _ = two(establishments=["750000019"]).each_entity()
+    told = caller(delivery(sender=sender(FIRST), establishment=place), own)
+    assert told is not None
+    assert told.structure == structure
+    assert told.author.organization is not None
+    assert told.author.organization.identifier == structure
 
 
 def test_a_system_that_sends_is_the_author_and_somebody_answers_for_it() -> None:

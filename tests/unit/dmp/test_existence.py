@@ -1,7 +1,6 @@
 """TD0.2 (DMP digest §1.4)."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from lxml import etree
@@ -9,7 +8,6 @@ from lxml import etree
 from connectors.dmp.existence import (
     Existence,
     ExistenceAnswer,
-    ExistenceCache,
     existence_request,
     read_existence,
     told_as_blocked,
@@ -152,29 +150,3 @@ def test_an_error_says_nothing_of_the_dmp(content: bytes, kind: OutcomeKind, cod
     found = read(content)
     assert isinstance(found, Outcome)
     assert (found.kind, found.code) == (kind, code)
-
-
-def test_an_answer_is_remembered_for_a_while() -> None:
-    cache = ExistenceCache(60, 10)
-    active = ExistenceAnswer(Existence.ACTIVE, "DMPFound")
-    cache.put(INS, active, NOW)
-    assert cache.get(INS, NOW + timedelta(seconds=59)) == active
-    assert cache.get(INS, NOW + timedelta(seconds=60)) is None
-    assert cache.get(Ins(MATRICULE, "1.2.250.1.213.1.4.8"), NOW) is None
-
-
-def test_the_cache_is_bounded_and_can_forget() -> None:
-    cache = ExistenceCache(60, 2)
-    active = ExistenceAnswer(Existence.ACTIVE, "")
-    for number in range(3):
-        cache.put(Ins(str(number), INS_OID), active, NOW)
-    assert [cache.get(Ins(str(number), INS_OID), NOW) for number in range(3)] == [None, active, active]
-    cache.forget(Ins("2", INS_OID))
-    assert cache.get(Ins("2", INS_OID), NOW) is None
-
-
-@pytest.mark.parametrize("existence", [Existence.OTHER_PERSON, Existence.BLOCKED])
-def test_what_depends_on_the_message_is_never_remembered(existence: Existence) -> None:
-    cache = ExistenceCache(60, 2)
-    cache.put(INS, ExistenceAnswer(existence, ""), NOW)
-    assert cache.get(INS, NOW) is None

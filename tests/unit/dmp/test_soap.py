@@ -133,3 +133,51 @@ def test_the_root_part_of_an_answer_is_found(content_type: str, body: bytes, exp
 def test_an_answer_without_a_root_part_is_unreadable(content_type: str, body: bytes) -> None:
     with pytest.raises(SoapUnreadableError):
         root_part(content_type, body)
+
+
+LOST_ROOT = b"--b\r\nContent-Type: text/plain\r\nContent-ID: <d>\r\n\r\nrien\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ('multipart/related; start="<r>"; boundary=b', LOST_ROOT),
+        ("multipart/related; boundary=b", LOST_ROOT),
+        ("multipart/related; boundary=b", ENVELOPE),
+        ("multipart/related; boundary=b", b"--b\r\nContent-ID: <d>\r\n\r\n" + ENVELOPE[: len(ENVELOPE) // 2]),
+        ("multipart/related; boundary=b", b"--b\r\n" + ENVELOPE + b"\r\n--b--\r\n"),
+        ("multipart/related; boundary=b", b"--b--\r\n"),
+        ("multipart/related; boundary=b", b""),
+        ('multipart/related; boundary=""', ENVELOPE),
+    ],
+)
+def test_a_malformed_package_is_never_read_as_an_answer(content_type: str, body: bytes) -> None:
+    with pytest.raises(SoapUnreadableError):
+        read_answer(root_part(content_type, body))
+
+
+def test_every_cut_of_a_package_is_unreadable_until_the_envelope_is_whole() -> None:
+    content_type, body = write_mtom(ENVELOPE, [], action="urn:a", boundary="B42")
+    end = body.index(ENVELOPE) + len(ENVELOPE)
+    for cut in range(end):
+        with pytest.raises(SoapUnreadableError):
+            read_answer(root_part(content_type, body[:cut]))
+    assert read_answer(root_part(content_type, body[:end])).action == "urn:a&b"
+
+
+def test_a_fault_without_a_code_is_still_a_fault() -> None:
+    content = f'<s:Envelope xmlns:s="{SOAP}"><s:Body><s:Fault/></s:Body></s:Envelope>'.encode()
+    found = read_answer(content).fault
+    assert found is not None
+    assert (found.code, found.subcodes, found.reason) == ("", (), "")
+
+
+def test_the_deepest_subcode_is_given_last() -> None:
+    content = (
+        f'<s:Envelope xmlns:s="{SOAP}"><s:Body><s:Fault><s:Code><s:Value>s:Receiver</s:Value><s:Subcode>'
+        "<s:Value>a:One</s:Value><s:Subcode><s:Value>b:Two</s:Value></s:Subcode></s:Subcode></s:Code></s:Fault>"
+        "</s:Body></s:Envelope>"
+    )
+    found = read_answer(content.encode()).fault
+    assert found is not None
+    assert (found.code, found.subcodes) == ("Receiver", ("One", "Two"))

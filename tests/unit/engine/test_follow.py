@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from pfi.engine.delivery import Claim, follow, lineage_of, wait_before
+from pfi.engine.delivery import Claim, follow, wait_before
 from pfi.engine.interpretation import interpret
+from pfi.engine.lineage import lineage_of
 from pfi.engine.settings import RetrySettings
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, DeliveryIds, Outcome, OutcomeKind, RecipientOutcome

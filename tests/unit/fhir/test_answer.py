@@ -1,6 +1,10 @@
 """Answers: their shape, their status, and that they say nothing of the patient."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
@@ -10,18 +14,25 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from pfi.engine.interpretation import acknowledgment, conclude
 from pfi.model.clock import system_clock
 from pfi.model.finding import Finding, Severity
-from pfi.routing.rules import default_rule_paths, load_rules
+from pfi.routing.rules import RuleBook, default_rule_paths, load_rules
 from pfi.standards.fhir.answer import COME_AGAIN, status_of, write_refusal
 from pfi.standards.fhir.capability import write_capability
 from pfi.standards.fhir.outline import NO_OUTLINE, Outline
 from samples.generator import world
+from samples.generator.catalogue import discharge
+from samples.generator.request import Kind
 from tests.unit.fhir.lots import Json, lot, read, resource
+
+
+@cache
+def rules() -> RuleBook:
+    return load_rules(default_rule_paths())
 
 
 def answer_to(content: Json | bytes) -> tuple[int, Json]:
     now = system_clock()
     interpretation = read(content)
-    conclusion = conclude(interpretation, None, load_rules(default_rule_paths()), now)
+    conclusion = conclude(interpretation, None, rules(), now)
     answer = acknowledgment(interpretation, conclusion, control_id="X", now=now)
     assert answer is not None
     return status_of(answer), json.loads(answer)
@@ -96,3 +107,53 @@ def test_the_capability_statement_says_what_is_taken() -> None:
     statement = CapabilityStatement.model_validate_json(write_capability("1.0"))
     assert statement.fhirVersion == "4.0.1"
     assert json.loads(write_capability(""))["rest"][0]["interaction"][0]["code"] == "transaction"
+
+
+def leaves(content: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The way to every value of a lot, but for the bytes of documents."""
+    if isinstance(content, dict | list):
+        steps = content.items() if isinstance(content, dict) else enumerate(content)
+        for step, each in steps:
+            yield from leaves(each, (*path, step))
+    elif path[-1] != "data":
+        yield path
+
+
+def with_patch() -> Json:
+    """A replacement with the update of the replaced entry, which MHD adds."""
+    request = discharge("REMPLACE")
+    document = replace(request.documents[0], version=2, replaces_version=1)
+    content = lot(request.but(documents=(document,), kind=Kind.REPLACE))
+    update = {"resourceType": "Parameters", "parameter": [{"name": "operation"}]}
+    how = {"method": "PATCH", "url": "DocumentReference/1"}
+    content["entry"].append({"fullUrl": "urn:uuid:1", "resource": update, "request": how})
+    return content
+
+
+@pytest.mark.parametrize("written", ["Patient?identifier=SECRET-TRAIT", ["SECRET-TRAIT"]])
+def test_no_answer_repeats_what_the_sender_wrote(written: object) -> None:
+    """Wherever a trait is, in its place or not, and whatever becomes of the lot."""
+    sound = with_patch()
+    assert answer_to(sound)[0] == 200
+    repeated = []
+    for path in leaves(sound):
+        content = json.loads(json.dumps(sound))
+        holder = content
+        for step in path[:-1]:
+            holder = holder[step]
+        holder[path[-1]] = written
+        if "SECRET-TRAIT" in json.dumps(answer_to(content)[1]):
+            repeated.append(path)
+    assert repeated == []
+
+
+@pytest.mark.parametrize(
+    ("url", "location"), [("DocumentReference/1", "DocumentReference/1"), ("DocumentReference?subject=1", None)]
+)
+def test_an_update_by_search_has_no_location(url: str, location: str | None) -> None:
+    content = with_patch()
+    content["entry"][3]["request"]["url"] = url
+    status, answer = answer_to(content)
+    assert status == 200
+    Bundle.model_validate(answer)
+    assert answer["entry"][3]["response"].get("location") == location

@@ -109,3 +109,7 @@ def episode(*events: PatientEvent, baseline: PatientState | None = None) -> Epis
     """The only episode after these events."""
     (only,) = after(*events, baseline=baseline).episodes
     return only
+
+
+ADMISSION = moved(0, "A01", "m1", patient_class="I", unit="6268")
+DISCHARGE = moved(60, "A03", "m2", patient_class="I", exit_mode="8")

@@ -312,3 +312,11 @@ def test_a_withdrawal_retires_what_was_told_at_the_same_moment() -> None:
     stated = told(5, patient=qualified())
     assert after(stated, withdrawal(5)).retired_ins == (INS,)
     assert after(withdrawal(5), baseline=fold([stated])).retired_ins == (INS,)
+
+
+def test_an_identity_merged_away_is_known_by_one_of_its_identifiers_whatever_the_others() -> None:
+    """What another authority calls the patient does not make them somebody else."""
+    regional = Identifier("R-1", "1.2.250.1.999.9", "", "PI")
+    late = told(9, patient=Patient(identifiers=(OTHER_IPP, regional), reliability=("VALI",), ins=OTHER_INS))
+    state = after(*MERGED, late)
+    assert (state.reliability, state.identity.ins) == (("PROV",), None)

@@ -98,7 +98,9 @@ def test_the_dmp_is_the_same_for_all_the_newest_statement_is_right() -> None:
     assert combine([old, new]).dmp_status is DmpStatus.ACTIVE
     assert combine([old, new]).dmp_status_at == moment(0)
     closed = replace(old, dmp_status=DmpStatus.CLOSED, dmp_status_at=moment(0))
-    assert combine([closed, new]).dmp_status is combine([new, closed]).dmp_status is DmpStatus.CLOSED
+    absent = replace(old, dmp_status_at=moment(0))
+    for other in (new, absent):
+        assert combine([closed, other]).dmp_status is combine([other, closed]).dmp_status is DmpStatus.CLOSED
 
 
 def test_a_refused_consultation_wins() -> None:

@@ -92,7 +92,10 @@ def test_a_consent_dated_in_the_future_counts_from_when_it_was_told() -> None:
         # the consent has no date, the objection only a day: it was told later, on the same day
         (told(0, feeding=INO), told(5, feeding=IO, feeding_at=day(6)), IO),
         (told(0, feeding=INO, feeding_at=moment(-5)), told(5, feeding=IO, feeding_at=day(6)), IO),
+        # told together: nothing says that the consent came after
+        (told(5, feeding=INO), told(5, feeding=IO, feeding_at=day(6)), IO),
         # another day, or told before: no doubt
+        (told(0, feeding=INO, feeding_at=day(6)), told(5, feeding=IO, feeding_at=day(5)), INO),
         (told(0, feeding=INO), told(5, feeding=IO, feeding_at=day(5)), INO),
         (told(5, feeding=INO), told(0, feeding=IO, feeding_at=day(6)), INO),
         # its hour is known: no doubt either

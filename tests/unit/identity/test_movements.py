@@ -1,34 +1,28 @@
-"""Movements: what a cancellation undoes, what a correction corrects, what the episodes become."""
+"""Movements: what they tell of a stay, what a correction corrects, what the episodes become."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from pfi.identity.history import fold
-from pfi.model.adt import MovementAction, PatientEvent
+from pfi.model.adt import PatientEvent
 from pfi.model.parties import Establishment
-from pfi.model.patient import DmpStatus, Episode, Feeding, Identifier, PatientState
+from pfi.model.patient import Episode, Feeding
 from tests.unit.identity.feed import (
     ACCOUNT,
     ACCOUNT_KEY,
-    OTHER_IPP,
+    ADMISSION,
+    DISCHARGE,
     OTHER_VISIT,
     OTHER_VISIT_KEY,
-    VISIT,
     VISIT_KEY,
     after,
     episode,
     following,
     moved,
-    qualified,
     told,
     who,
 )
-from tests.unit.identity.patients import INS, OTHER_INS, moment
-
-ADMISSION = moved(0, "A01", "m1", patient_class="I", unit="6268")
-DISCHARGE = moved(60, "A03", "m2", patient_class="I", exit_mode="8")
+from tests.unit.identity.patients import moment
 
 
 def test_an_admission_opens_an_episode() -> None:
@@ -148,162 +142,6 @@ def test_movements_of_two_kinds_without_number_are_two() -> None:
     assert (stay.admitted_at, stay.discharged_at) == (moment(0), moment(60))
 
 
-# Cancellations.
-
-
-def test_a11_cancels_the_admission() -> None:
-    cancelled = episode(ADMISSION, moved(9, "A11", "m1"))
-    assert (cancelled.cancelled, cancelled.admitted_at, cancelled.visit) == (True, None, VISIT_KEY)
-    assert (cancelled.unit, cancelled.patient_class) == ("", "")
-
-
-def test_a38_cancels_the_expected_admission() -> None:
-    assert episode(moved(0, "A05", "m1"), moved(9, "A38", "m1")).cancelled
-    admitted = episode(moved(0, "A05", "m1"), moved(5, "A01", "m2"), moved(9, "A38", "m1"))
-    assert (admitted.cancelled, admitted.admitted_at) == (False, moment(5))
-
-
-def test_a_cancelled_admission_leaves_the_expected_one() -> None:
-    back = episode(moved(0, "A05", "m1", patient_class="I"), moved(5, "A01", "m2"), moved(9, "A11", "m2"))
-    assert (back.cancelled, back.admitted_at) == (False, None)
-
-
-def test_a13_reopens_the_stay() -> None:
-    reopened = episode(ADMISSION, DISCHARGE, moved(90, "A13", "m2"))
-    assert (reopened.discharged_at, reopened.exit_mode, reopened.cancelled) == (None, "", False)
-    assert reopened.admitted_at == moment(0)
-
-
-def test_a_stay_discharged_again_after_a13_is_discharged() -> None:
-    again = moved(120, "A03", "m3", exit_mode="7")
-    assert episode(ADMISSION, DISCHARGE, moved(90, "A13", "m2"), again).discharged_at == moment(120)
-
-
-def test_another_admission_keeps_the_episode_alive() -> None:
-    other = moved(5, "A01", "m7", unit="7000")
-    alive = episode(ADMISSION, other, moved(9, "A11", "m1"))
-    assert (alive.cancelled, alive.unit, alive.admitted_at) == (False, "7000", moment(5))
-
-
-def test_a_new_insertion_after_the_cancellation_stands() -> None:
-    again = moved(12, "A01", "m8")
-    assert not episode(ADMISSION, moved(9, "A11", "m1"), again).cancelled
-    same_number = moved(12, "A01", "m1")
-    assert not episode(ADMISSION, moved(9, "A11", "m1"), same_number).cancelled
-
-
-def test_a_cancellation_without_number_is_about_the_newest_movement_of_that_kind() -> None:
-    cancellation = moved(90, "A13")
-    assert episode(ADMISSION, DISCHARGE, cancellation).discharged_at is None
-    numbered = [ADMISSION, DISCHARGE, moved(70, "A03", "m3")]
-    assert episode(*numbered, cancellation).discharged_at == moment(60)
-    unknown_number = moved(90, "A13", "m99")
-    assert episode(*numbered, unknown_number).discharged_at == moment(60)
-    assert episode(*numbered, moved(65, "A13")).discharged_at == moment(70)
-
-
-def test_messages_of_one_kind_without_number_are_one_movement() -> None:
-    first, corrected = moved(60, "A03"), moved(70, "A03")
-    assert episode(ADMISSION, first, corrected).discharged_at == moment(70)
-    assert episode(ADMISSION, first, corrected, moved(90, "A13")).discharged_at is None
-
-
-def test_a_cancellation_of_the_messages_without_number_leaves_the_numbered_one() -> None:
-    numbered, silent = moved(60, "A03", "m2"), moved(70, "A03")
-    assert episode(ADMISSION, numbered, silent, moved(90, "A13")).discharged_at == moment(60)
-
-
-def test_a_number_is_enough_when_nothing_says_that_it_is_another_stay() -> None:
-    by_file = moved(9, "A11", "m1", visit=None, patient=who(account=ACCOUNT))
-    assert [each.cancelled for each in after(ADMISSION, by_file).episodes if each.visit == VISIT_KEY] == [True]
-
-
-def test_each_cancellation_without_number_undoes_its_own_movement() -> None:
-    events = [ADMISSION, moved(60, "A03", "m2"), moved(70, "A03", "m3"), moved(80, "A13"), moved(90, "A13")]
-    assert episode(*events[:4]).discharged_at == moment(60)
-    assert episode(*events).discharged_at is None
-
-
-def test_a_cancellation_without_visit_is_found_by_the_file() -> None:
-    admission = moved(0, "A01", patient=who(account=ACCOUNT))
-    assert episode(admission, moved(9, "A11", visit=None, patient=who(account=ACCOUNT))).cancelled
-    assert not after(admission, moved(9, "A11", visit=None)).episodes[0].cancelled
-
-
-def test_the_same_number_in_another_visit_is_another_movement() -> None:
-    other = moved(1, "A01", "m1", visit=OTHER_VISIT)
-    state = after(ADMISSION, other, moved(9, "A11", "m1", visit=OTHER_VISIT))
-    assert [each.cancelled for each in state.episodes] == [False, True]
-    by_file = [
-        moved(0, "A01", "m1", patient=who(account=replace(ACCOUNT, value=value)), visit=None) for value in ("D1", "D2")
-    ]
-    cancellation = moved(9, "A11", "m1", patient=who(account=ACCOUNT), visit=None)
-    assert [each.cancelled for each in after(*by_file, cancellation).episodes] == [True, False]
-
-
-@pytest.mark.parametrize(("first", "last"), [("NORD", "SUD"), ("SUD", "NORD"), ("EST", "OUEST"), ("OUEST", "EST")])
-def test_a_stay_cancelled_whole_keeps_what_was_told_of_it_last(first: str, last: str) -> None:
-    movements = [
-        replace(moved(minutes, "A01", f"m{minutes}"), establishment=Establishment(eg=name))
-        for minutes, name in ((0, first), (5, last))
-    ]
-    silent = [
-        replace(moved(9, "A11", f"m{minutes}"), establishment=Establishment(), occurred_at=moment(minutes))
-        for minutes in (0, 5)
-    ]
-    assert episode(*movements, *silent).eg == last
-
-
-@pytest.mark.parametrize(("first", "last"), [(VISIT, OTHER_VISIT), (OTHER_VISIT, VISIT)])
-def test_a_file_is_that_of_the_visit_told_last_even_when_another_was_cancelled(
-    first: Identifier, last: Identifier
-) -> None:
-    patient = who(account=ACCOUNT)
-    visits = [
-        moved(0, "A01", "m1", patient=patient, visit=first),
-        moved(5, "A01", "m2", patient=patient, visit=last),
-        moved(9, "A11", "m1", patient=patient, visit=None),
-        moved(12, "A03", "m3", patient=patient, visit=None),
-    ]
-    (open_, closed) = sorted(after(*visits).episodes, key=lambda each: each.discharged_at is not None)
-    assert (open_.discharged_at, open_.cancelled) == (None, True)
-    assert (closed.visit, closed.discharged_at) == (f"{last.value}^{last.authority_oid}", moment(12))
-
-
-def test_a_cancellation_that_comes_alone_waits_for_what_it_cancels() -> None:
-    early = moved(9, "A11", "m1")
-    assert episode(early).cancelled
-    assert episode(early, ADMISSION).cancelled
-    reopening = episode(moved(90, "A13", "m2"))
-    assert (reopening.cancelled, reopening.discharged_at) == (False, None)
-
-
-def test_the_cancellation_of_the_whole_file_cancels_each_of_its_visits() -> None:
-    patient = who(account=ACCOUNT)
-    visits = [moved(0, "A01", "m1", patient=patient), moved(1, "A01", "m2", patient=patient, visit=OTHER_VISIT)]
-    cancellation = moved(9, "A11", "m1", patient=patient, whole_account=True)
-    assert [each.cancelled for each in after(*visits, cancellation).episodes] == [True, True]
-    one_visit = replace(cancellation, whole_account=False)
-    assert [each.cancelled for each in after(*visits, one_visit).episodes] == [True, False]
-
-
-def test_a_class_change_that_is_cancelled_gives_the_former_class_back() -> None:
-    arrival, change = moved(0, "A04", "m1", patient_class="E"), moved(30, "A06", "m2", patient_class="I")
-    by_number = moved(40, "A06", "m2", action=MovementAction.CANCEL)
-    assert episode(arrival, change, by_number).patient_class == "E"
-    by_event = moved(40, "A07", action=MovementAction.CANCEL, original="A06")
-    assert episode(arrival, change, by_event).patient_class == "E"
-    by_kind = moved(40, "A06", action=MovementAction.CANCEL)
-    assert episode(arrival, change, by_kind).patient_class == "E"
-
-
-def test_a11_says_which_of_the_two_kinds_of_admission_it_cancels() -> None:
-    both = [moved(0, "A04", patient_class="E"), moved(5, "A01", patient_class="I")]
-    emergency = moved(9, "A11", original="A04")
-    assert episode(*both, emergency).admitted_at == moment(5)
-    assert episode(*both, moved(9, "A11", original="A99")).admitted_at is None
-
-
 # Corrections.
 
 
@@ -357,128 +195,6 @@ def test_two_numbers_that_one_message_names_together_are_one_movement() -> None:
     cancelled = moved(20, "A11", "m5")
     assert episode(ADMISSION, later, linked).unit == "8000"
     assert episode(later, linked, cancelled).cancelled
-
-
-# What a cancelled message said of the person.
-
-SAID = [
-    ({"feeding": Feeding.NOT_OPPOSED}, "feeding", None),
-    ({"feeding": Feeding.NOT_COLLECTED}, "feeding", None),
-    ({"feeding": Feeding.OPPOSED}, "feeding", Feeding.OPPOSED),
-    ({"dmp_status": DmpStatus.ACTIVE}, "dmp_status", None),
-    ({"dmp_status": DmpStatus.CLOSED}, "dmp_status", DmpStatus.CLOSED),
-    ({"consultation": "IC"}, "consultation", ""),
-    ({"consultation": "INC"}, "consultation", "INC"),
-    ({"patient": who("VALI")}, "reliability", ()),
-    ({"patient": who("VALI", "HOMA")}, "reliability", ()),
-    ({"patient": who("VALI", "DOUT")}, "reliability", ("DOUT",)),
-    ({"patient": who("VALI", "ANOM")}, "reliability", ("ANOM",)),
-    ({"patient": who("PROV")}, "reliability", ("PROV",)),
-    ({"birth_date_corrected": True}, "birth_date_corrected", True),
-    ({"withdraws_ins": True}, "ins_withdrawn", True),
-    ({"deceased": True}, "deceased", False),
-    ({"deceased": True, "patient": who(deceased=True)}, "deceased", True),
-    ({"pro_opposed": True}, "pro_opposed", True),
-    ({"referring_professionals": (following("ODRP", "1"),)}, "care_team", ()),
-]
-
-
-@pytest.mark.parametrize(("facts", "fact", "expected"), SAID)
-def test_what_restricts_stays_and_what_permits_is_undone(facts: dict[str, Any], fact: str, expected: object) -> None:
-    admission = moved(0, "A01", "m1", **facts)
-    assert getattr(after(admission, moved(9, "A11", "m1")), fact) == expected
-
-
-def test_the_identity_of_a_cancelled_message_is_undone() -> None:
-    state = after(moved(0, "A01", "m1", patient=qualified()), moved(9, "A11", "m1", patient=qualified()))
-    assert (state.identity.ins, state.identity.identifiers, state.reliability) == (None, (), ())
-    before = told(-5, patient=qualified(OTHER_INS))
-    after_all = after(before, moved(0, "A01", "m1", patient=qualified()), moved(9, "A11", "m1"))
-    assert (after_all.identity.ins, after_all.reliability) == (OTHER_INS, ("VALI",))
-
-
-def test_what_another_message_says_stands() -> None:
-    admission = moved(0, "A01", "m1", patient=qualified(), feeding=Feeding.NOT_OPPOSED)
-    elsewhere = told(5, patient=qualified(), feeding=Feeding.NOT_OPPOSED)
-    state = after(admission, elsewhere, moved(9, "A11", "m1"))
-    assert (state.identity.ins, state.reliability, state.feeding) == (INS, ("VALI",), Feeding.NOT_OPPOSED)
-
-
-def test_a_restriction_of_a_cancelled_message_is_lifted_by_a_later_one() -> None:
-    admission = moved(0, "A01", "m1", feeding=Feeding.OPPOSED)
-    cancellation = moved(9, "A11", "m1")
-    assert after(admission, cancellation, told(5, feeding=Feeding.NOT_OPPOSED)).feeding is Feeding.NOT_OPPOSED
-    assert after(admission, cancellation, told(-5, feeding=Feeding.NOT_OPPOSED)).feeding is Feeding.OPPOSED
-
-
-def test_a_cancellation_permits_nothing_itself_but_what_it_restricts_counts() -> None:
-    permits = moved(9, "A11", "m1", patient=qualified(), feeding=Feeding.NOT_OPPOSED)
-    state = after(told(-5, patient=who("PROV")), permits)
-    assert (state.reliability, state.identity.ins, state.feeding) == (("PROV",), None, None)
-    assert after(told(-5, patient=who("VALI")), moved(9, "A11", "m1", patient=who("PROV"))).reliability == ("PROV",)
-
-
-def test_a_cancelled_discharge_takes_the_death_that_it_told_back() -> None:
-    death = moved(60, "A03", "m2", exit_mode="9", deceased=True, patient=who(deceased=True))
-    assert after(ADMISSION, death).deceased
-    silent = moved(90, "A13", "m2")
-    assert after(ADMISSION, death, silent).deceased
-    assert not after(ADMISSION, death, replace(silent, deceased=False)).deceased
-
-
-def test_a_restriction_of_a_merged_identity_s_cancelled_message_is_about_that_identity() -> None:
-    merged = told(20, "A40", who(), prior_identifiers=(OTHER_IPP,))
-    admission = moved(0, "A01", "m1", patient=who("PROV", ipp=OTHER_IPP), feeding=Feeding.OPPOSED)
-    state = after(admission, moved(9, "A11", "m1", patient=who(ipp=OTHER_IPP)), merged)
-    assert (state.reliability, state.feeding) == ((), Feeding.OPPOSED)
-
-
-# What was known before.
-
-
-KNOWN = fold([replace(ADMISSION, patient=who(account=ACCOUNT)), DISCHARGE])
-
-
-def test_the_episodes_known_before_go_on() -> None:
-    assert fold((), baseline=KNOWN) == KNOWN
-    later = moved(90, "A06", "m7", patient_class="R")
-    (only,) = after(later, baseline=KNOWN).episodes
-    assert (only.patient_class, only.unit, only.discharged_at) == ("R", "6268", moment(60))
-    by_file = moved(95, "A03", "m8", visit=None, patient=who(account=ACCOUNT))
-    assert [each.visit for each in after(by_file, baseline=KNOWN).episodes] == [VISIT_KEY]
-
-
-def test_cancellations_of_what_was_known_before() -> None:
-    (reopened,) = after(moved(90, "A13", "m2"), baseline=KNOWN).episodes
-    assert (reopened.discharged_at, reopened.exit_mode, reopened.admitted_at) == (None, "", moment(0))
-    (cancelled,) = after(moved(90, "A11", "m1"), baseline=KNOWN).episodes
-    assert (cancelled.cancelled, cancelled.admitted_at) == (True, None)
-    known = replace(KNOWN, episodes=(cancelled,))
-    assert after(baseline=known).episodes == (cancelled,)
-    (again,) = after(moved(99, "A01", "m9"), baseline=known).episodes
-    assert (again.cancelled, again.admitted_at) == (False, moment(99))
-
-
-def test_an_expected_patient_whose_known_admission_is_cancelled_is_expected_again() -> None:
-    events = (moved(-60, "A05", "m0"), moved(90, "A11", "m1"))
-    (back,) = after(*events, baseline=KNOWN).episodes
-    assert (back.cancelled, back.admitted_at) == (False, None)
-
-
-def test_an_episode_known_without_any_date_is_kept() -> None:
-    known = PatientState(episodes=(Episode(visit="V9^X"), Episode(account="D9^X")))
-    assert set(after(baseline=known).episodes) == set(known.episodes)
-
-
-def test_a_movement_that_names_no_stay_is_not_one_of_a_known_visit_without_file() -> None:
-    known = PatientState(episodes=(Episode(visit=VISIT_KEY),))
-    assert after(moved(0, "A04", "m1", visit=None, unit="7000"), baseline=known).episodes == known.episodes
-
-
-def test_an_episode_keeps_its_place_when_only_its_last_movements_are_told_again() -> None:
-    other = moved(50, "A01", "m9", visit=OTHER_VISIT)
-    later = moved(90, "A06", "m7", patient_class="R")
-    assert [each.visit for each in after(other, later, baseline=KNOWN).episodes] == [VISIT_KEY, OTHER_VISIT_KEY]
 
 
 # The care team follows the newest stay.

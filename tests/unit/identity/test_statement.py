@@ -13,6 +13,7 @@ from tests.unit.identity.feed import ACCOUNT, OTHER_IPP, moved, qualified, told
 from tests.unit.identity.patients import IPP, TRAITS, moment
 
 BILLING = Identifier("279035121518989", "1.2.250.1.213.1.4.8", "ASIP-SANTE-NIR", "NH")
+PHYSICIAN = Author(person=Person(family="DEMO", given="ÈVE"), organization=Organization("Cabinet"), role="ODRP")
 EVENT = moved(
     0,
     "A01",
@@ -42,6 +43,18 @@ def test_of_a_professional_only_the_name_and_the_identifier_are_kept() -> None:
     assert storable(EVENT).referring_professionals == (
         Author(person=Person("810000023084", family="DEMO"), role="ODRP"),
         Author(person=Person(), role="RP"),
+    )
+
+
+def test_of_a_professional_who_leaves_no_more_is_kept() -> None:
+    kept = storable(replace(EVENT, ended_roles=(PHYSICIAN,)))
+    assert kept.ended_roles == (Author(person=Person(family="DEMO", given="ÈVE"), role="ODRP"),)
+
+
+def test_a_local_identifier_is_kept_whether_its_type_is_told_or_not() -> None:
+    untyped = replace(IPP, type_code="")
+    assert storable(told(0, patient=replace(qualified(), identifiers=(untyped, BILLING)))).patient.identifiers == (
+        untyped,
     )
 
 
@@ -78,7 +91,11 @@ def test_another_statement_has_another_key() -> None:
         replace(EVENT, recorded_at=moment(1)),
         replace(EVENT, patient=replace(EVENT.patient, reliability=("PROV",))),
         replace(EVENT, cleared=frozenset()),
+        replace(EVENT, cleared=frozenset({"unit"})),
         replace(EVENT, trigger="A04"),
+        replace(EVENT, referring_professionals=(PHYSICIAN,)),
+        replace(EVENT, referring_professionals=(replace(PHYSICIAN, person=Person(family="DEMO", given="LUC")),)),
+        replace(EVENT, ended_roles=(PHYSICIAN,)),
     ]
     keys = {digest(each) for each in (EVENT, *others)}
     assert len(keys) == len(others) + 1
@@ -88,6 +105,9 @@ def test_the_key_survives_new_versions_of_the_model() -> None:
     """It is written in the store: this very value must never change for this very statement."""
     event = told(0, feeding=Feeding.OPPOSED)
     assert digest(event).hex() == "bac541fa21c54f0f2b788775754023bbae662211662a97ecf192773426ab9bd0"
+    emptied = frozenset({"admitted_at", "discharged_at", "dmp_status", "entry_mode", "exit_mode", "unit"})
+    accented = told(0, referring_professionals=(PHYSICIAN,), cleared=emptied)
+    assert digest(accented).hex() == "de651c65767624b7510ce9890656bd8f79e58fb24bd27d96b17cda78db12905e"
 
 
 def test_a_text_that_is_no_unicode_has_a_key_too() -> None:

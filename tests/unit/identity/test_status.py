@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pfi.identity.coherence import compare
-from pfi.identity.status import HOLD_ATTRIBUTES, Assessment, assess, with_documents
+from pfi.identity.status import Assessment, assess, with_documents
 from pfi.model.finding import Finding, Severity
 from pfi.model.patient import IdentityStatus, Ins, Patient, PatientState, Traits
 from pfi.model.profile import SenderProfile
@@ -19,11 +19,13 @@ from tests.unit.identity.patients import (
     TEST,
     TEST_OID,
     TRAITS,
-    moment,
     patient,
 )
 
 QUALIFIED, NOT_QUALIFIED, HOLD = IdentityStatus.QUALIFIED, IdentityStatus.NOT_QUALIFIED, IdentityStatus.HOLD
+
+DOUBTS = ("COLP", "COLV", "DOUA", "DOUT", "FICT", "INVA", "USUR")
+"""HL70445 values that a human must look at."""
 
 
 def codes(assessment: Assessment) -> list[str]:
@@ -44,7 +46,7 @@ ROWS = [
     (("HOMA",), True, NOT_QUALIFIED, NOT_QUALIFIED),
     (("DOUT",), True, NOT_QUALIFIED, NOT_QUALIFIED),
     (("CACH",), True, NOT_QUALIFIED, NOT_QUALIFIED),
-    *((("VALI", attribute), True, HOLD, HOLD) for attribute in sorted(HOLD_ATTRIBUTES)),
+    *((("VALI", attribute), True, HOLD, HOLD) for attribute in DOUBTS),
     (("DOUT", "VALI"), True, HOLD, HOLD),
     (("VALI", "HOMA"), True, QUALIFIED, QUALIFIED),
     (("VALI", "HOMD"), True, QUALIFIED, QUALIFIED),
@@ -102,10 +104,9 @@ def test_the_finding_says_who_did_not_qualify_the_identity(
 
 
 def test_every_doubt_is_told_in_one_order() -> None:
-    doubts = sorted(HOLD_ATTRIBUTES)
-    for told in (doubts, doubts[::-1]):
+    for told in (DOUBTS, DOUBTS[::-1]):
         (finding,) = assess(patient("VALI", *told), None, TEST).findings
-        assert f"(PID-32 : {', '.join(doubts)})" in finding.text
+        assert f"(PID-32 : {', '.join(DOUBTS)})" in finding.text
         assert finding.where == "PID^1^32"
 
 
@@ -256,168 +257,3 @@ def test_no_finding_shows_a_trait_or_a_matricule() -> None:
     shown = " ".join(finding.text for finding in findings)
     for secret in ("279035", "146026", "PAT-TROIS", "DOMINIQUE", "19790328"):
         assert secret not in shown
-
-
-# What ADT told after the message was written (`told_at`) is followed, both ways.
-
-WRITTEN = moment(0)
-
-
-def known(minutes: int, *reliability: str, ins: Ins | None = INS, ins_minutes: int | None = None) -> PatientState:
-    """What ADT told of the identity, so many minutes after the message."""
-    at = moment(minutes)
-    return PatientState(
-        identity=Patient(ins=ins, reliability=reliability),
-        reliability=reliability,
-        reliability_at=at,
-        ins_at=None if ins is None else (at if ins_minutes is None else moment(ins_minutes)),
-    )
-
-
-@pytest.mark.parametrize(
-    ("message", "state", "expected"),
-    [
-        (("PROV",), known(5, "VALI"), QUALIFIED),
-        (("PROV",), known(-5, "VALI"), NOT_QUALIFIED),
-        (("PROV",), known(0, "VALI"), NOT_QUALIFIED),
-        (("VALI",), known(5, "PROV"), NOT_QUALIFIED),
-        (("VALI",), known(0, "PROV"), NOT_QUALIFIED),
-        (("VALI",), known(-5, "PROV"), QUALIFIED),
-        (("VALI",), known(5, "VIDE"), NOT_QUALIFIED),
-        (("VALI", "DOUT"), known(5, "VALI"), QUALIFIED),
-        (("VALI", "DOUT"), known(-5, "VALI"), HOLD),
-        (("VALI",), known(5, "VALI", "DOUT"), HOLD),
-        (("VALI",), known(-5, "VALI", "DOUT"), HOLD),
-        ((), known(5, "PROV"), NOT_QUALIFIED),
-        ((), known(-5, "PROV"), NOT_QUALIFIED),
-        ((), known(5, "VALI"), QUALIFIED),
-    ],
-)
-def test_the_newer_of_the_message_and_of_adt_is_followed(
-    message: tuple[str, ...], state: PatientState, expected: IdentityStatus
-) -> None:
-    assessment = assess(patient(*message), state, TEST, told_at=WRITTEN)
-    assert assessment.status is expected
-    assert (assessment.patient.ins == INS) is (expected is QUALIFIED)
-
-
-def test_without_the_moment_of_the_message_it_is_the_newest() -> None:
-    assert assess(patient("PROV"), known(5, "VALI"), TEST).status is NOT_QUALIFIED
-    assert assess(patient("VALI"), known(5, "PROV"), TEST).status is QUALIFIED
-    undated = replace(known(5, "VALI"), reliability_at=None)
-    assert assess(patient("PROV"), undated, TEST, told_at=WRITTEN).status is NOT_QUALIFIED
-
-
-def test_the_values_that_adt_told_later_are_those_that_decided() -> None:
-    assert assess(patient("PROV"), known(5, "VALI", "HOMA"), TEST, told_at=WRITTEN).reliability == ("VALI", "HOMA")
-
-
-def test_adt_brings_the_ins_that_the_message_did_not_carry() -> None:
-    who = patient("PROV", ins=None)
-    assessment = assess(who, known(5, "VALI"), TEST, told_at=WRITTEN)
-    assert (assessment.status, assessment.code) == (QUALIFIED, "")
-    assert assessment.patient == replace(who, ins=INS)
-    assert assessment.findings == ()
-    strict = assess(patient(ins=None), known(5, "VALI"), STRICT, told_at=WRITTEN)
-    assert (strict.status, strict.patient.ins) == (QUALIFIED, INS)
-
-
-def test_a_number_while_waiting_beside_the_ins_of_adt_is_no_second_ins() -> None:
-    nia = Ins("146026322000196", NIA_OID)
-    state = replace(known(5, "VALI"), identity=Patient(ins=INS, other_ins=(nia,)))
-    assessment = assess(patient("PROV", ins=None), state, TEST, told_at=WRITTEN)
-    assert (assessment.status, assessment.patient.ins) == (QUALIFIED, INS)
-
-
-def test_the_ins_of_adt_is_not_used_with_a_message_that_is_newer() -> None:
-    assessment = assess(patient("VALI", ins=None), known(-5, "VALI"), TEST, told_at=WRITTEN)
-    assert (assessment.status, assessment.patient.ins) == (NOT_QUALIFIED, None)
-
-
-@pytest.mark.parametrize(
-    ("who", "state", "profile"),
-    [
-        # validated, but no INS was told since: "validée", not "qualifiée"
-        (patient("PROV", ins=None), known(5, "VALI", ins=None), TEST),
-        (patient("PROV", ins=None), known(5, "VALI", ins_minutes=-5), TEST),
-        (patient("PROV", ins=None), known(5, "VALI", ins_minutes=0), TEST),
-        (patient("PROV"), known(5, "VALI", ins=None), TEST),
-        (patient("PROV"), known(5, "VALI", ins_minutes=-5), TEST),
-        (patient(), known(5, "VALI", ins=None), STRICT),
-        # the INS was told since, but not with a validation
-        (patient("PROV", ins=None), known(-5, "VALI", ins_minutes=5), TEST),
-        # an INS that may not leave here, or one of two
-        (patient("PROV", ins=None), known(5, "VALI"), PRODUCTION),
-        (
-            patient("PROV", ins=None),
-            replace(known(5, "VALI"), identity=Patient(ins=INS, other_ins=(OTHER_INS,))),
-            TEST,
-        ),
-        # another INS than that of the message
-        (patient("PROV"), known(5, "VALI", ins=OTHER_INS), TEST),
-        # nothing was told
-        (patient("PROV", ins=None), None, TEST),
-    ],
-)
-def test_nothing_is_qualified_without_a_statement_of_the_identity_repository(
-    who: Patient, state: PatientState | None, profile: SenderProfile
-) -> None:
-    assessment = assess(who, state, profile, told_at=WRITTEN)
-    assert (assessment.status, assessment.code) == (NOT_QUALIFIED, "INS_NOT_QUALIFIED")
-    assert (assessment.patient.ins, assessment.patient.other_ins) == (None, ())
-
-
-def test_an_unusable_ins_of_adt_does_not_refuse_the_message() -> None:
-    findings = assess(patient("PROV", ins=None), known(5, "VALI"), PRODUCTION, told_at=WRITTEN).findings
-    assert [finding.severity for finding in findings] == [Severity.WARNING]
-
-
-def test_a_validation_told_since_keeps_the_ins_of_a_message_that_asserts_it() -> None:
-    nothing_of_the_ins = known(5, "VALI", ins=None)
-    for who in (patient("VALI"), patient()):
-        assert assess(who, nothing_of_the_ins, TEST, told_at=WRITTEN).status is QUALIFIED
-
-
-@pytest.mark.parametrize("minutes", [-5, 5])
-def test_a_withdrawn_ins_is_not_qualified_whatever_the_moments(minutes: int) -> None:
-    state = PatientState(ins_withdrawn=True, ins_at=moment(minutes), retired_ins=(INS,))
-    assessment = assess(patient("VALI"), state, TEST, told_at=WRITTEN)
-    assert (assessment.status, codes(assessment)) == (NOT_QUALIFIED, ["INS_WITHDRAWN"])
-
-
-@pytest.mark.parametrize("current", [OTHER_INS, None])
-def test_a_retired_ins_is_not_qualified(current: Ins | None) -> None:
-    state = PatientState(identity=Patient(ins=current), retired_ins=(INS,))
-    for who in (patient("VALI"), patient()):
-        for told_at in (None, WRITTEN):
-            assessment = assess(who, state, TEST, told_at=told_at)
-            assert (assessment.status, assessment.code) == (NOT_QUALIFIED, "INS_NOT_QUALIFIED")
-            assert codes(assessment) == ["INS_RETIRED"]
-            assert assessment.patient.ins is None
-
-
-def test_an_ins_that_was_given_back_is_no_longer_retired() -> None:
-    state = PatientState(identity=Patient(ins=INS), retired_ins=(INS,))
-    assert assess(patient("VALI"), state, TEST).status is QUALIFIED
-
-
-def test_a_corrected_birth_date_weighs_against_an_identity_that_adt_qualifies() -> None:
-    state = replace(known(5, "VALI"), birth_date_corrected=True)
-    (finding,) = assess(patient("PROV"), state, TEST, told_at=WRITTEN).findings
-    assert (finding.code, finding.where) == ("BIRTH_DATE_CORRECTED", "PID^1^7")
-
-
-def test_the_patient_to_deliver_has_an_ins_only_when_qualified() -> None:
-    nia = Ins("279035121518989", NIA_OID)
-    both = patient("VALI", other_ins=(nia,))
-    assert assess(both, None, TEST).patient == both
-    assert assess(both, PatientState(identity=Patient(ins=INS), retired_ins=(nia,)), TEST).patient.other_ins == ()
-    for reliability in (("PROV",), ("VALI", "DOUT")):
-        delivered = assess(replace(both, reliability=reliability), None, TEST).patient
-        assert delivered == replace(both, reliability=reliability, ins=None, other_ins=())
-
-
-def test_the_documents_do_not_change_the_patient_to_deliver() -> None:
-    assessment = assess(patient("VALI"), None, TEST)
-    incomplete = compare(patient("VALI"), patient(traits=replace(TRAITS, birth_place="")), QUALIFIED, TEST)
-    assert with_documents(assessment, incomplete).patient == assessment.patient

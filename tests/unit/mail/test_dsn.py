@@ -1,12 +1,13 @@
 """Notifications in the forms that Postfix, Exchange and gateways give them, and in broken ones."""
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfi.standards.mail.dsn import DsnAction, RecipientReport, read_dsn
+from pfi.standards.mail.dsn import DeliveryReport, DsnAction, RecipientReport, read_dsn
 
 HEAD = """\
 Return-Path: <>
@@ -159,14 +160,15 @@ def test_a_status_part_outside_of_any_structure_is_found() -> None:
 
 
 def test_a_bounce_in_prose_gives_the_mail_it_speaks_of() -> None:
-    bounce = (
+    mail = (
         "From: postmaster@patient.mssante.fr\nIn-Reply-To: <9b0c@ch.fr>\nMessage-ID: <own@x>\n"
         "Content-Type: text/plain\n\nMessage non distribué : messagerie fermée.\n"
     )
-    report = read_dsn(dsn(bounce))
+    report = read_dsn(dsn(mail))
     assert report is not None
     assert report.message_ids == ("<9b0c@ch.fr>",)
-    assert report.recipients == ()
+    assert [(each.address, each.action, each.code) for each in report.recipients] == [("", DsnAction.FAILED, "550")]
+    assert not report.structured
 
 
 @pytest.mark.parametrize("mail", [b"", b"bonjour", b"From: a@x.fr\r\nIn-Reply-To: <9b0c@ch.fr>\r\n\r\nMerci docteur"])
@@ -181,6 +183,96 @@ def test_groups_without_address_or_action_are_left_out() -> None:
     report = read_dsn(dsn(text))
     assert report is not None
     assert (report.envelope, report.recipients) == ("e1", ())
+
+
+def test_a_recipient_and_its_action_belong_together_across_a_blank_line() -> None:
+    fields = "Original-Envelope-Id: e1\n\nFinal-Recipient: rfc822; a@x.fr\n\nAction: failed\nStatus: 5.2.2\n"
+    report = read_dsn(dsn(HEAD + f"--B1\nContent-Type: message/delivery-status\n\n{fields}\n--B1--\n"))
+    assert report is not None
+    assert [(each.address, each.code) for each in report.recipients] == [("a@x.fr", "552")]
+
+
+def test_fields_that_follow_the_part_header_at_once_are_read() -> None:
+    fields = "Final-Recipient: rfc822; a@x.fr\nAction: failed\nStatus: 5.2.2\n"
+    report = read_dsn(dsn(HEAD + f"--B1\nContent-Type: message/delivery-status\n{fields}\n--B1--\n"))
+    assert report is not None
+    assert [(each.address, each.code) for each in report.recipients] == [("a@x.fr", "552")]
+
+
+def test_times_and_reporter_are_told() -> None:
+    times = STATUS.replace("Status: 5.1.1\n", "Status: 5.1.1\nLast-Attempt-Date: Thu, 5 Mar 2026 10:12:31 +0100\n")
+    report = read_dsn(dsn(HEAD + times))
+    assert report is not None
+    assert report.reporting_mta == "mx.operateur.test"
+    assert report.arrival == datetime(2026, 3, 5, 9, 12, 30, tzinfo=UTC)
+    assert report.recipients[0].last_attempt == datetime(2026, 3, 5, 9, 12, 31, tzinfo=UTC)
+
+
+def bounce(text: str, head: str = "From: MAILER-DAEMON@x.fr\nSubject: failure notice\n") -> DeliveryReport | None:
+    return read_dsn(dsn(f"{head}To: pfi@ch.fr\nMessage-ID: <own@x>\nContent-Type: text/plain; charset=utf-8\n\n{text}"))
+
+
+def addresses(report: DeliveryReport | None) -> list[str]:
+    assert report is not None
+    return [each.address for each in report.recipients]
+
+
+def test_an_identifier_of_ours_is_known_wherever_it_stands() -> None:
+    ours = "9b0c2a52-0d3c-4f43-8a57-1f6f5a3e7c11@ch.fr"
+    report = bounce(f"Your message {ours} to a@x.fr could not be delivered.\n")
+    assert report is not None
+    assert report.message_ids == (f"<{ours}>",)
+    assert addresses(report) == ["a@x.fr"]
+
+
+def test_an_envelope_told_in_the_text_is_read() -> None:
+    report = bounce("Could not be delivered. ENVID=e0e1e2e3\n<a@x.fr>: 550 unknown\n")
+    assert report is not None
+    assert report.envelope == "e0e1e2e3"
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "--- Below this line is a copy of the message.",
+        "------ This is a copy of the message, including all the headers. ------",
+        "   ----- Original message follows -----",
+        "-----Message d’origine-----",
+        "En-têtes du message d’origine :",
+        "Received: from pfi.ch.fr",
+    ],
+)
+def test_addresses_of_the_returned_mail_are_nobody_that_failed(marker: str) -> None:
+    report = bounce(f"Could not be delivered:\n\n<a@x.fr>:\n550 unknown\n\n{marker}\n\n<tiers@y.fr>\nCc: b@y.fr\n")
+    assert addresses(report) == ["a@x.fr"]
+
+
+def test_whoever_helps_with_a_failure_did_not_fail() -> None:
+    assert addresses(bounce("Not delivered to a@x.fr. Ask postmaster@x.fr, copy to pfi@ch.fr.\n")) == ["a@x.fr"]
+
+
+def test_failed_recipients_in_a_header_make_a_bounce() -> None:
+    report = bounce("Sorry.\n", "From: robot@x.fr\nSubject: hello\nX-Failed-Recipients: a@x.fr, b@x.fr\n")
+    assert addresses(report) == ["a@x.fr", "b@x.fr"]
+    assert report is not None
+    assert [each.code for each in report.recipients] == ["554", "554"]
+
+
+def test_both_apostrophes_are_the_same() -> None:
+    head = "From: robot@x.fr\nSubject: Non remis\n"
+    assert addresses(bounce("Le message n’est pas parvenu à a@x.fr.\n", head)) == ["a@x.fr"]
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        ("From: docteur@x.fr\nSubject: RE: votre courriel\n", "Le document n'a pas été remis au patient.\n"),
+        ("From: postmaster@x.fr\nSubject: Bienvenue\n", "Votre boîte est ouverte.\n"),
+        ("Return-Path: <>\nFrom: a@x.fr\nSubject: Absence\n", "De retour lundi.\n"),
+    ],
+)
+def test_one_sign_is_not_enough_to_make_a_bounce(head: str, text: str) -> None:
+    assert bounce(text, head) is None
 
 
 @given(st.binary(max_size=400), st.integers(0, 1200), st.integers(0, 300))

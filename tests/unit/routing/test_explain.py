@@ -57,13 +57,13 @@ def test_what_a_site_rule_does_is_shown() -> None:
     book = site_book(
         "UNE | channels: [PRO] | mailbox: labo, priority: high, "
         "schedule: {days: [mon, tue, wed, thu, fri], from: '08:00', to: '18:00'}",
-        "DEUX | channels: [CIT] | hold: {code: RELECTURE, expiry_days: 15}",
+        "DEUX | channels: [CIT] | hold: {code: RELECTURE, expiry_days: 2}",
         "TROIS | channels: [DMP] | hold: {code: A_CONFIRMER, until: dmp_active, expiry_days: 1}, priority: low",
     )
     dmp, pro, cit = explain(decided(case(at="19:00"), book).values())
 
     assert (pro.mailbox, pro.priority, pro.not_before, pro.waits_for) == ("labo", "haute", "16/01/2026 à 08:00", "")
-    assert cit.waits_for == "qu'un exploitant libère l'envoi, 15 jours au plus"
+    assert cit.waits_for == "qu'un exploitant libère l'envoi, 2 jours au plus"
     assert dmp.waits_for == "que le DMP soit connu actif, 1 jour au plus"
     assert (dmp.priority, cit.priority, cit.mailbox, cit.not_before) == ("basse", "", "", "")
     assert (cit.code, cit.why) == ("RELECTURE", "RELECTURE"), "a code of the site has no label"

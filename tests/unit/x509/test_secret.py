@@ -34,6 +34,11 @@ def test_a_secret_given_otherwise_is_refused(written: object) -> None:
         Settings.model_validate({"password": written})
 
 
+def test_a_number_without_quotes_is_not_guessed() -> None:
+    with pytest.raises(ValidationError, match="entre guillemets"):
+        Settings.model_validate({"password": 42})
+
+
 def test_a_secret_is_not_shown_by_repr() -> None:
     shown = repr(Settings.model_validate({"password": "mot-de-passe-4242"}))
     assert "4242" not in shown

@@ -1,0 +1,1 @@
+"""Annuaire Santé: published MSSanté mailboxes of professionals and structures."""

@@ -1,0 +1,1 @@
+"""Reading the PFI's application mailboxes over IMAP (MSSanté digest §9)."""

@@ -1,0 +1,1 @@
+"""MSSanté through real mail servers, and the sandbox that stands in for them."""
