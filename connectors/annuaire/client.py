@@ -86,10 +86,13 @@ class Client:
 
     def _page(self, url: str, following: str) -> str:
         """The next page, verbatim: never elsewhere than at the service, for the key goes with the request."""
-        joined = urljoin(url, following)
-        ours, theirs = urlsplit(self._settings.url), urlsplit(joined)
-        same = (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
-        if joined == url or not same or not theirs.path.startswith(f"{ours.path}/"):
+        try:
+            joined = urljoin(url, following)
+            ours, theirs = httpx.URL(self._settings.url), httpx.URL(joined)
+        except (ValueError, httpx.InvalidURL):
+            raise unreadable() from None
+        same = (ours.scheme, ours.host, ours.port) == (theirs.scheme, theirs.host, theirs.port)
+        if joined == url or not same or theirs.userinfo or not theirs.path.startswith(f"{ours.path}/"):
             raise unreadable()
         return joined
 

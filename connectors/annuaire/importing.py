@@ -1,6 +1,5 @@
 """Import of the extraction: read as it streams, checked against the one in use, put in its place in one step."""
 
-import io
 import os
 import re
 import sqlite3
@@ -145,6 +144,7 @@ def _text_of(source: Path) -> Iterator[tuple[IO[bytes], str]]:
     try:
         with source.open("rb") as file:
             if not zipfile.is_zipfile(file):
+                file.seek(0)
                 yield file, source.name
                 return
             with zipfile.ZipFile(file) as archive:
@@ -168,9 +168,8 @@ def _member(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, str]:
 
 def _lines(stream: IO[bytes]) -> Iterator[str]:
     """Lines of a text in UTF-8, whatever an archive claims of its size."""
-    buffered = io.BufferedReader(stream, 1024 * 1024) if isinstance(stream, io.RawIOBase) else stream
     taken = 0
-    while line := buffered.readline(_MAX_LINE):
+    while line := stream.readline(_MAX_LINE):
         taken += len(line)
         if taken > _MAX_TEXT or (len(line) == _MAX_LINE and not line.endswith(b"\n")):
             raise ExtractionRefusedError("L'extraction est anormalement longue.")

@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar, Final
 
 from connectors.dmp.answers import read_registry_response, read_reply
@@ -14,9 +15,19 @@ from connectors.dmp.entities import Entities, Entity, Tools
 from connectors.dmp.existence import ExistenceAnswer, existence_request, read_existence, told_as_blocked
 from connectors.dmp.existence_memory import ExistenceMemory, Question
 from connectors.dmp.feed import Lot, describe, feed_request, lot_metadata
-from connectors.dmp.lineage import Find, deleted_entries, newer_there, refusal_of, replaced_entries
+from connectors.dmp.lineage import (
+    TARGET_MOVED,
+    deleted_entries,
+    may_be_there,
+    one_by_one,
+    refusal_of,
+    replaced_entries,
+    reused_id,
+    shown_against,
+)
 from connectors.dmp.preview import as_http, throw_away_tools
 from connectors.dmp.queries import delete_request, find_request, read_references
+from connectors.dmp.redaction import People
 from connectors.dmp.settings import DmpSettings
 from connectors.dmp.transport import host_of
 from connectors.dmp.wire import WireRequest
@@ -30,8 +41,6 @@ from pfi.standards.xds.mapping import patient_id
 
 _SOON: Final = timedelta(days=30)
 _THREAD_FROM: Final = 65_536
-_ENTITY_PAUSE: Final = 300.0
-"""Seconds before a legal entity that the DMP refused is tried again, while the others go on."""
 _OF_EVERYBODY: Final = frozenset({"DMP_SERVER_CERTIFICATE"})
 """Refusals that do not depend on who we are."""
 _UNRESOLVED: Final = "urn:uuid:00000000-0000-0000-0000-000000000000"
@@ -48,6 +57,7 @@ class _Call:
     ins: Ins
     resource_id: str
     secret: bool
+    people: People
 
     @property
     def settings(self) -> DmpSettings:
@@ -126,8 +136,14 @@ class DmpConnector:
         return call if isinstance(call, Outcome) else _contained(await self._send(delivery, call), call.entity)
 
     async def _send(self, delivery: Delivery, call: _Call) -> Outcome:
-        if delivery.request is Request.DELETE:
-            return await self._delete(delivery, call, sent_before=delivery.attempt > 1)
+        outcome = await (self._delete if delivery.request is Request.DELETE else self._offer)(delivery, call)
+        if not delivery.may_have_left or outcome.code not in TARGET_MOVED:
+            return outcome
+        # The earlier attempt may have been carried out since we looked: its own doing is no refusal.
+        seen = await self._looked_for(delivery, call)
+        return outcome if seen.kind is OutcomeKind.NOT_DELIVERED else seen
+
+    async def _offer(self, delivery: Delivery, call: _Call) -> Outcome:
         # A first description refuses what can be refused before any network.
         lot = refusal_of(delivery) or self._describe(delivery, call, {})
         if isinstance(lot, Outcome):
@@ -136,8 +152,8 @@ class DmpConnector:
             refusal = await self._existence_refusal(delivery, call)
             if refusal is not None:
                 return refusal
-        find = self._finder(delivery, call)
-        refusal = await newer_there(delivery, find)
+        find = partial(self._find, call)
+        refusal = await shown_against(delivery, find)
         if refusal is not None:
             return _nothing_sent(refusal)
         if delivery.request is Request.REPLACE:
@@ -148,41 +164,45 @@ class DmpConnector:
             if isinstance(lot, Outcome):
                 return lot
             lot = replace(lot, warnings=(*replaced.warnings, *lot.warnings))
-        return await self._feed(lot, delivery, call, sent_before=delivery.attempt > 1)
+        return await self._feed(lot, delivery, call)
 
     async def resolve(self, delivery: Delivery) -> Outcome:
         """Asks for our documents by uniqueId; absent, sends again with the same identifiers, so that "already there"
         can only mean that it had arrived."""
+        delivery = replace(delivery, may_have_left=True)
         call = self._ready(delivery)
-        return call if isinstance(call, Outcome) else _contained(await self._resolve(delivery, call), call.entity)
-
-    async def _resolve(self, delivery: Delivery, call: _Call) -> Outcome:
+        if isinstance(call, Outcome):
+            return _still_in_doubt(call)
         seen = await self._looked_for(delivery, call)
-        if seen.kind is not OutcomeKind.NOT_DELIVERED:
-            return seen
-        if delivery.request is Request.DELETE:
-            return await self._delete(delivery, call, sent_before=True)
-        return await self._send(replace(delivery, attempt=max(delivery.attempt, 2)), call)
+        if seen.kind is OutcomeKind.NOT_DELIVERED:
+            seen = await self._send(delivery, call)
+        return _contained(seen, call.entity)
 
     async def look(self, delivery: Delivery) -> Outcome:
         """Asks for our documents by uniqueId, and sends nothing whatever the answer: for what may no longer leave."""
+        delivery = replace(delivery, may_have_left=True)
         call = self._ready(delivery)
-        return call if isinstance(call, Outcome) else _contained(await self._looked_for(delivery, call), call.entity)
+        if isinstance(call, Outcome):
+            return _still_in_doubt(call)
+        return _contained(await self._looked_for(delivery, call), call.entity)
 
     async def _looked_for(self, delivery: Delivery, call: _Call) -> Outcome:
         """A lot is accepted or refused whole: all its documents are there, or its deletion left none."""
-        find = self._finder(delivery, call)
+        find = partial(self._find, call)
         if delivery.request is Request.DELETE:
             targets = await deleted_entries(delivery, find)
-            # Whatever the reason, the first doubt remains.
             if isinstance(targets, Outcome):
-                return replace(targets, kind=OutcomeKind.UNKNOWN)
+                return _still_in_doubt(targets)
             done = not targets.entries
         else:
+            # It was never sent: the content sent before under the same id may be what the DMP shows.
+            refusal = reused_id(delivery)
+            if refusal is not None:
+                return refusal
             found = [await find(document.unique_id) for document in delivery.documents]
             for answer in found:
                 if isinstance(answer, Outcome):
-                    return replace(answer, kind=OutcomeKind.UNKNOWN)
+                    return _still_in_doubt(answer)
             done = all(found)
         if done:
             return Outcome(OutcomeKind.DELIVERED, evidence={"resolved_by": "TD3.1b"})
@@ -197,25 +217,13 @@ class DmpConnector:
         if isinstance(call, Outcome):
             raise SenderDataError(call.code, call.text)
         if delivery.request is Request.DELETE:
-            request = delete_request(
-                lot_metadata(delivery, call.caller, call.settings, resource_id=call.resource_id),
-                [_UNRESOLVED for _ in delivery.documents],
-                call.caller,
-                call.settings,
-                call.tools.wire,
-                secret=call.secret,
-            )
-        else:
-            replaced = (
-                {document.unique_id: _UNRESOLVED for document in delivery.documents}
-                if delivery.request is Request.REPLACE
-                else {}
-            )
-            lot = self._describe(delivery, call, replaced)
-            if isinstance(lot, Outcome):
-                raise SenderDataError(lot.code, lot.text)
-            request = self._feed_request(lot, delivery, call)
-        return Preview("http", as_http(request))
+            requests = (self._delete_request(each, _UNRESOLVED, call) for each in one_by_one(delivery))
+            return Preview("http", b"\r\n".join(map(as_http, requests)))
+        replacing = delivery.request is Request.REPLACE
+        lot = self._describe(delivery, call, {each.unique_id: _UNRESOLVED for each in delivery.documents if replacing})
+        if isinstance(lot, Outcome):
+            raise SenderDataError(lot.code, lot.text)
+        return Preview("http", as_http(self._feed_request(lot, delivery, call)))
 
     # --- steps ---
 
@@ -239,7 +247,8 @@ class DmpConnector:
                 "Le message ne nomme pas l'expéditeur (PRT SB) et aucun responsable n'est configuré (responsible).",
             )
         secret = bool(delivery.orders.connexion_secrete)
-        return _Call(entity, tools, who, ins, patient_id(delivery.patient, True), secret)
+        people = (delivery.patient, *(document.header.patient for document in delivery.documents))
+        return _Call(entity, tools, who, ins, patient_id(delivery.patient, True), secret, people)
 
     def _describe(self, delivery: Delivery, call: _Call, replaced: Mapping[str, str]) -> Lot | Outcome:
         if delivery.request is Request.REPLACE and any(
@@ -270,66 +279,70 @@ class DmpConnector:
         reply = await call.entity.transport.post(request)
         if isinstance(reply, Outcome):
             return reply
-        return read_existence(reply, request.message_id, delivery.patient, call.settings.existence.blocked_values)
+        blocked = call.settings.existence.blocked_values
+        return read_existence(reply, request.message_id, delivery.patient, blocked, others=call.people)
 
-    def _finder(self, delivery: Delivery, call: _Call) -> Find:
+    async def _find(self, call: _Call, unique_id: str) -> tuple[str, ...] | Outcome:
         """entryUUIDs are resolved at the last moment, for they change (DMP digest §1.5)."""
-        return lambda unique_id: self._find(unique_id, delivery, call)
-
-    async def _find(self, unique_id: str, delivery: Delivery, call: _Call) -> tuple[str, ...] | Outcome:
         request = find_request(
             unique_id, call.caller, call.resource_id, call.settings, call.tools.wire, secret=call.secret
         )
         reply = await call.entity.transport.post(request)
         if isinstance(reply, Outcome):
             return reply
-        return read_references(reply, request.message_id, delivery.patient)
+        return read_references(reply, request.message_id, call.people)
 
-    async def _feed(self, lot: Lot, delivery: Delivery, call: _Call, *, sent_before: bool) -> Outcome:
+    async def _feed(self, lot: Lot, delivery: Delivery, call: _Call) -> Outcome:
         try:
             request = await self._feed_bytes(lot, delivery, call)
         except SenderDataError as error:
             return refused(error.code, error.text)
-        outcome = await self._exchange(request, delivery, call, sent_before=sent_before)
+        outcome = await self._exchange(request, delivery, call)
         if outcome.kind is OutcomeKind.REFUSED:
             self._existence.forget(call.ins)
-        return replace(
-            outcome,
-            warnings=(*lot.warnings, *outcome.warnings),
-            evidence={**self._evidence(delivery, request), **outcome.evidence},
-        )
+        return replace(outcome, warnings=(*lot.warnings, *outcome.warnings))
 
-    async def _delete(self, delivery: Delivery, call: _Call, *, sent_before: bool) -> Outcome:
-        targets = await deleted_entries(delivery, self._finder(delivery, call))
+    async def _delete(self, delivery: Delivery, call: _Call) -> Outcome:
+        targets = await deleted_entries(delivery, partial(self._find, call))
         if isinstance(targets, Outcome):
             return _nothing_sent(targets)
         if not targets.entries:
-            if sent_before or targets.warnings:
+            if delivery.may_have_left or targets.warnings:
                 evidence = {"resolved_by": "TD3.1b"}
                 return Outcome(OutcomeKind.DELIVERED, warnings=targets.warnings, evidence=evidence)
             return refused(
                 "DMP_DOCUMENT_NOT_FOUND",
                 "Le document à supprimer n'est pas dans le DMP, ou n'y a pas été déposé par la structure.",
             )
-        lot = lot_metadata(delivery, call.caller, call.settings, resource_id=call.resource_id)
-        references = tuple(targets.entries.values())
-        request = delete_request(lot, references, call.caller, call.settings, call.tools.wire, secret=call.secret)
-        outcome = await self._exchange(request, delivery, call, sent_before=sent_before)
-        return replace(
-            outcome,
-            warnings=(*targets.warnings, *outcome.warnings),
-            evidence={**self._evidence(delivery, request), **outcome.evidence},
-        )
+        outcomes: list[Outcome] = []
+        for alone in one_by_one(delivery):
+            reference = targets.entries.get(alone.documents[0].unique_id)
+            if reference is None:
+                continue
+            outcomes.append(await self._exchange(self._delete_request(alone, reference, call), alone, call))
+            if outcomes[-1].kind is not OutcomeKind.DELIVERED:
+                break
+        warnings = dict.fromkeys(warning for each in outcomes for warning in each.warnings)
+        return replace(outcomes[-1], warnings=(*targets.warnings, *warnings), evidence=_together(outcomes))
 
-    async def _exchange(self, request: WireRequest, delivery: Delivery, call: _Call, *, sent_before: bool) -> Outcome:
+    def _delete_request(self, alone: Delivery, reference: str, call: _Call) -> WireRequest:
+        lot = lot_metadata(alone, call.caller, call.settings, resource_id=call.resource_id)
+        return delete_request(lot, reference, call.caller, call.settings, call.tools.wire, secret=call.secret)
+
+    async def _exchange(self, request: WireRequest, delivery: Delivery, call: _Call) -> Outcome:
         reply = await call.entity.transport.post(request)
-        if isinstance(reply, Outcome):
-            return reply
-        answer = read_reply(reply, request.message_id, delivery.patient)
+        answer = reply if isinstance(reply, Outcome) else read_reply(reply, request.message_id, call.people)
         if isinstance(answer, Outcome):
-            return answer
-        outcome = read_registry_response(answer, delivery.patient, sent_before=sent_before)
-        return told_as_blocked(outcome, call.settings.blocked_codes)
+            outcome = answer
+        else:
+            outcome = read_registry_response(answer, call.people, sent_before=may_be_there(delivery))
+            outcome = told_as_blocked(outcome, call.settings.blocked_codes)
+        evidence = {
+            "submission_set": delivery.ids.submission_set,
+            "soap_message_id": request.message_id,
+            "vihf_id": request.assertion_id,
+        }
+        return replace(outcome, evidence={**evidence, **outcome.evidence})
 
     async def _feed_bytes(self, lot: Lot, delivery: Delivery, call: _Call) -> WireRequest:
         """Canonicalising and signing a large document takes milliseconds of C code that release the GIL."""
@@ -348,13 +361,6 @@ class DmpConnector:
             now=self._surroundings.clock(),
         )
 
-    def _evidence(self, delivery: Delivery, request: WireRequest) -> dict[str, str]:
-        return {
-            "submission_set": delivery.ids.submission_set,
-            "soap_message_id": request.message_id,
-            "vihf_id": request.assertion_id,
-        }
-
     def _preview_call(self, delivery: Delivery) -> _Call | Outcome:
         entity = self._entities.of(delivery)
         if isinstance(entity, Outcome):
@@ -371,8 +377,21 @@ def _contained(outcome: Outcome, entity: Entity) -> Outcome:
     evidence = {"entity": entity.name, **outcome.evidence}
     if not outcome.stop_destination or outcome.code in _OF_EVERYBODY:
         return replace(outcome, evidence=evidence)
-    wait = outcome.retry_after if outcome.retry_after is not None else _ENTITY_PAUSE
-    return replace(outcome, stop_destination=False, retry_after=wait, evidence=evidence)
+    return replace(outcome, stop_destination=False, evidence=evidence)
+
+
+def _still_in_doubt(outcome: Outcome) -> Outcome:
+    """Nothing was looked at, or nothing was answered: whatever the reason, the first doubt remains."""
+    return replace(outcome, kind=OutcomeKind.UNKNOWN)
+
+
+def _together(outcomes: Iterable[Outcome]) -> dict[str, str]:
+    """The evidence of several transactions, in order."""
+    found: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        for name, value in outcome.evidence.items():
+            found.setdefault(name, []).append(value)
+    return {name: " ".join(values) for name, values in found.items()}
 
 
 def _nothing_sent(outcome: Outcome) -> Outcome:

@@ -171,7 +171,7 @@ class Consultation:
         reply = await self._post(request, "TD3.2", traces, limit + _ENVELOPE)
         if isinstance(reply, Outcome):
             return _told(reply)
-        content = read_retrieval(reply, request.message_id, Patient(ins=ins), unique_id)
+        content = read_retrieval(reply, request.message_id, (Patient(ins=ins),), unique_id)
         if isinstance(content, Outcome):
             return _told(content)
         return await asyncio.to_thread(verify, content, entry, ins, max_bytes=limit)
@@ -182,7 +182,7 @@ class Consultation:
         reply = await self._post(request, "TD3.1a", traces)
         if isinstance(reply, Outcome):
             return _told(reply)
-        response = read_query_response(reply, request.message_id, Patient(ins=ins), partial=True)
+        response = read_query_response(reply, request.message_id, (Patient(ins=ins),), partial=True)
         if isinstance(response, Outcome):
             return _told(response)
         documents = read_entries(response)

@@ -11,11 +11,12 @@ from connectors.dmp.answers import RS, SUCCESS, read_reply, registry_errors
 from connectors.dmp.checks import refused
 from connectors.dmp.consultation_entry import FoundDocument
 from connectors.dmp.consultation_query import XDSB
+from connectors.dmp.redaction import People
 from connectors.dmp.transport import Reply
 from connectors.dmp.verdict import error_table
 from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.model.errors import SenderDataError
-from pfi.model.patient import Ins, Patient
+from pfi.model.patient import Ins
 from pfi.standards.cda.header import read_header
 from pfi.standards.cda.tree import parse_cda
 from pfi.standards.soap.envelope import XOP, SoapUnreadableError
@@ -34,9 +35,9 @@ class RetrievedDocument:
     warnings: tuple[str, ...] = ()
 
 
-def read_retrieval(reply: Reply, message_id: str, patient: Patient, unique_id: str) -> bytes | Outcome:
+def read_retrieval(reply: Reply, message_id: str, people: People, unique_id: str) -> bytes | Outcome:
     """The bytes of the document asked for; an Outcome when the answer does not hold it, and it alone."""
-    answer = read_reply(reply, message_id, patient)
+    answer = read_reply(reply, message_id, people)
     if isinstance(answer, Outcome):
         return answer
     response = answer.body

@@ -104,6 +104,7 @@ class Entity:
             problem.code,
             f"{problem.text} Rien ne part pour cette entité juridique.",
             retry_after=_LATER,
+            counts=False,
             stop_destination=self.alone,
             evidence={"entity": self.name},
         )

@@ -9,8 +9,9 @@ from typing import Final
 
 from lxml import etree
 
-from connectors.dmp.answers import read_reply
+from connectors.dmp.answers import read_reply, told_code
 from connectors.dmp.caller import Caller
+from connectors.dmp.redaction import People
 from connectors.dmp.settings import DmpSettings
 from connectors.dmp.transport import Reply
 from connectors.dmp.verdict import error_table
@@ -121,13 +122,20 @@ def existence_request(
 
 
 def read_existence(
-    reply: Reply, message_id: str, patient: Patient, blocked: Collection[str] = ("INTERDITE",)
+    reply: Reply,
+    message_id: str,
+    patient: Patient,
+    blocked: Collection[str] = ("INTERDITE",),
+    *,
+    others: People = (),
 ) -> ExistenceAnswer | Outcome:
     """The state of the DMP; an Outcome (never `UNKNOWN`: no document has left) when the answer does not tell.
 
-    `blocked`: values of AUTORISATION by which the DMP says that the patient has shut the caller out.
+    `blocked`: values of AUTORISATION by which the DMP says that the patient has shut the caller out. `others`: whom
+    its free text may quote beside the patient.
     """
-    answer = read_reply(reply, message_id, patient)
+    people = (patient, *others)
+    answer = read_reply(reply, message_id, people)
     if isinstance(answer, Outcome):
         return answer
     body = answer.body
@@ -146,7 +154,7 @@ def read_existence(
         verdict, worst = error_table().worst(filter(None, codes)) if code else (error_table().of_code(""), "")
         if verdict.name == "patient":
             return ExistenceAnswer(Existence.ABSENT, worst)
-        return verdict.outcome(worst or "DMP_EXISTENCE_REFUSED")
+        return verdict.outcome(told_code(worst, people) if worst else "DMP_EXISTENCE_REFUSED")
     if subject is None:
         return ExistenceAnswer(_open_to_us(body, blocked) if code == "DMPFound" else Existence.ABSENT, code)
     status = subject.find(f"{_N}statusCode")

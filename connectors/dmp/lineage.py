@@ -5,7 +5,7 @@ there. The DMP must never show two versions of a document as current.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from connectors.dmp.checks import check_id, refused
@@ -27,6 +27,16 @@ NOTHING_TO_DELETE: Final = (
     "DMP_NOTHING_TO_DELETE : le document n'est jamais entré dans le DMP ; il n'y a rien à supprimer."
 )
 _TAKEN: Final = frozenset({Fate.FED, Fate.DELETED})
+_UNSURE: Final = frozenset({Fate.DOUBTFUL, Fate.TRIED})
+TARGET_MOVED: Final = frozenset(
+    {
+        "XDSRegistryDeprecatedDocumentError",
+        "UnresolvedReferenceException",
+        "XDSMetadataUpdateError",
+        "DMP_REPLACED_NOT_FOUND",
+    }
+)
+"""Refusals which say that the document to replace or to delete is no longer as TD3.1b showed it."""
 _ASKED: Final = frozenset({Fate.FED, Fate.DOUBTFUL, Fate.TRIED, Fate.OPEN})
 
 
@@ -38,16 +48,40 @@ class Targets:
     warnings: tuple[str, ...] = ()
 
 
+def reused_id(delivery: Delivery) -> Outcome | None:
+    """`DMP_ID_REUSED`: the DMP has, or may have, another content under the same id. What it shows under that id then
+    says nothing of this delivery. `DMP_VISIBILITY_WITHOUT_NEW_ID`: nor does the same content with other codes."""
+    for document in delivery.documents:
+        for each in _feeds(delivery):
+            if each.unique_id != document.unique_id or not _may_be_there(each, delivery):
+                continue
+            if each.sha1 != document.sha1:
+                return _other_bytes()
+            if delivery.orders.modif_conf_code:
+                return refused(
+                    "DMP_VISIBILITY_WITHOUT_NEW_ID",
+                    "Un changement de visibilité ou de masquage est une nouvelle version : le document doit porter un "
+                    "nouvel identifiant et remplacer le précédent (RPLC).",
+                )
+    return None
+
+
 def refusal_of(delivery: Delivery) -> Outcome | None:
-    """What our own tables are enough to refuse: `DMP_ID_REUSED`, `DMP_ALREADY_FED`, `DMP_VERSION_REUSED`,
+    """What our own tables are enough to refuse: as `reused_id`, then `DMP_ALREADY_FED`, `DMP_VERSION_REUSED`,
     `DMP_SUPERSEDED` (DMP digest §4, EX_GEN-1060)."""
+    reused = reused_id(delivery)
+    if reused is not None:
+        return reused
     for document in delivery.documents:
         header = document.header
         for each in _feeds(delivery):
             if each.fate not in _TAKEN:
                 continue
             if each.unique_id == document.unique_id:
-                return _same_id(document, each, delivery)
+                return refused(
+                    "DMP_ALREADY_FED",
+                    "Ce document est déjà dans le DMP : il n'y est pas déposé une seconde fois (EX_GEN-1060).",
+                )
             same_set = header.set_id is not None and header.set_id.xds == each.set_id
             same = same_set and each.level is header.level and _same_number(document, each)
             if same and each.fate is Fate.FED:
@@ -65,16 +99,31 @@ def superseded() -> Outcome:
     return refused("DMP_SUPERSEDED", "Une version plus récente de ce document a déjà été déposée dans le DMP.")
 
 
-async def newer_there(delivery: Delivery, find: Find) -> Outcome | None:
-    """`DMP_SUPERSEDED` when the DMP shows a newer version of which our tables are not sure."""
+async def shown_against(delivery: Delivery, find: Find) -> Outcome | None:
+    """What the DMP shows of the versions of which our tables are not sure: `DMP_SUPERSEDED` for a newer one,
+    `DMP_ID_REUSED` for another content under the same id (a document refused, then corrected without a new id)."""
     for document in delivery.documents:
         for each in _feeds(delivery):
-            if each.fate not in (Fate.DOUBTFUL, Fate.TRIED) or not _is_newer(each, document):
+            if each.fate not in _UNSURE:
+                continue
+            newer = _is_newer(each, document)
+            # Once this delivery may have left, what is there under its id is its own: nothing was there before it.
+            reused = each.unique_id == document.unique_id and each.sha1 != document.sha1 and not delivery.may_have_left
+            if not newer and not reused:
                 continue
             found = await find(each.unique_id)
             if found:
-                return found if isinstance(found, Outcome) else superseded()
+                return found if isinstance(found, Outcome) else superseded() if newer else _other_bytes()
     return None
+
+
+def may_be_there(delivery: Delivery) -> bool:
+    """Whether an earlier attempt, of this delivery or of others with the very same documents, may have arrived, so that
+    "already there" is a success (DMP digest §2.6)."""
+    if delivery.may_have_left or delivery.request is Request.DELETE:
+        return delivery.may_have_left
+    doubtful = {(each.unique_id, each.sha1) for each in _feeds(delivery) if each.fate is Fate.DOUBTFUL}
+    return all((each.unique_id, each.sha1) in doubtful for each in delivery.documents)
 
 
 async def replaced_entries(delivery: Delivery, find: Find) -> Targets | Outcome:
@@ -123,6 +172,14 @@ async def deleted_entries(delivery: Delivery, find: Find) -> Targets | Outcome:
         elif _never_taken(own, known):
             warnings.append(NOTHING_TO_DELETE)
     return Targets(entries, tuple(dict.fromkeys(warnings)))
+
+
+def one_by_one(delivery: Delivery) -> Iterator[Delivery]:
+    """A TD3.3c deletes one document (DMP digest §1.5): a deletion of two renditions is two lots. The second one bears
+    the uniqueId kept for the signature, which a deletion does not have (§2.5)."""
+    ids = delivery.ids
+    for document, lot in zip(delivery.documents, (ids.submission_set, ids.signature), strict=False):
+        yield replace(delivery, documents=(document,), ids=replace(ids, submission_set=lot))
 
 
 async def _newest(named: str, known: tuple[Version, ...], find: Find) -> tuple[str, str] | Outcome | None:
@@ -184,20 +241,17 @@ def _same_number(document: Document, version: Version) -> bool:
     return version.number is not None and version.number == document.header.version_number
 
 
-def _same_id(document: Document, version: Version, delivery: Delivery) -> Outcome:
-    if version.sha1 != document.sha1:
-        return refused(
-            "DMP_ID_REUSED",
-            "Cet identifiant de document est déjà dans le DMP avec un autre contenu : une nouvelle version porte un "
-            "nouvel identifiant.",
-        )
-    if delivery.orders.modif_conf_code:
-        return refused(
-            "DMP_VISIBILITY_WITHOUT_NEW_ID",
-            "Un changement de visibilité ou de masquage est une nouvelle version : le document doit porter un nouvel "
-            "identifiant et remplacer le précédent (RPLC).",
-        )
+def _may_be_there(version: Version, delivery: Delivery) -> bool:
+    """Whether the DMP has a version, may have it, or is about to. One that came after a delivery which may have left
+    knew of it, and did not leave."""
+    if version.later:
+        return version.fate in _TAKEN or (version.fate is Fate.DOUBTFUL and not delivery.may_have_left)
+    return version.fate in _TAKEN or version.fate in (Fate.DOUBTFUL, Fate.OPEN)
+
+
+def _other_bytes() -> Outcome:
     return refused(
-        "DMP_ALREADY_FED",
-        "Ce document est déjà dans le DMP : il n'y est pas déposé une seconde fois (EX_GEN-1060).",
+        "DMP_ID_REUSED",
+        "Un autre contenu a été envoyé au DMP sous cet identifiant de document, et y est ou peut y être : une nouvelle "
+        "version porte un nouvel identifiant.",
     )

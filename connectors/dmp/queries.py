@@ -3,19 +3,19 @@
 Also what every stored query shares: TD3.1a (consultation) is written and read with the same two functions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from lxml import etree
 
-from connectors.dmp.answers import PARTIAL_SUCCESS, SUCCESS, read_reply, registry_errors
+from connectors.dmp.answers import PARTIAL_SUCCESS, SUCCESS, read_reply, registry_errors, told_code
 from connectors.dmp.caller import Caller
+from connectors.dmp.redaction import People
 from connectors.dmp.settings import DmpSettings
 from connectors.dmp.transport import Reply
 from connectors.dmp.verdict import error_table
 from connectors.dmp.wire import Wire, WireRequest
 from pfi.model.delivery import Outcome, OutcomeKind
-from pfi.model.patient import Patient
 from pfi.standards.xds.ebrim import RIM, write_submit_objects, xml_text
 from pfi.standards.xds.metadata import Association, AssociationType, DocumentStatus, SubmissionSet
 
@@ -58,18 +58,18 @@ def find_request(
     return wire.plain(settings.urls.registry, FIND_ACTION, caller, resource_id, body, secret=secret)
 
 
-def read_references(reply: Reply, message_id: str, patient: Patient) -> tuple[str, ...] | Outcome:
+def read_references(reply: Reply, message_id: str, people: People) -> tuple[str, ...] | Outcome:
     """entryUUIDs found, possibly none; an Outcome when the question got no clear answer."""
-    response = read_query_response(reply, message_id, patient)
+    response = read_query_response(reply, message_id, people)
     return response if isinstance(response, Outcome) else _references(response)
 
 
 def read_query_response(
-    reply: Reply, message_id: str, patient: Patient, *, partial: bool = False
+    reply: Reply, message_id: str, people: People, *, partial: bool = False
 ) -> etree._Element | Outcome:
     """The `AdhocQueryResponse` of a query that succeeded; an Outcome when it got no clear answer. `partial`: an answer
     that says it is incomplete is taken too."""
-    answer = read_reply(reply, message_id, patient)
+    answer = read_reply(reply, message_id, people)
     if isinstance(answer, Outcome):
         return answer
     response = answer.body
@@ -82,7 +82,7 @@ def read_query_response(
     if not errors:
         return Outcome(OutcomeKind.UNKNOWN, "DMP_QUERY_FAILED", "Le DMP n'a pas pu répondre à la recherche.")
     verdict, code = error_table().worst(errors)
-    return verdict.outcome(code)
+    return verdict.outcome(told_code(code, people))
 
 
 def _references(response: etree._Element) -> tuple[str, ...]:
@@ -94,20 +94,18 @@ def _references(response: etree._Element) -> tuple[str, ...]:
 
 def delete_request(
     lot: SubmissionSet,
-    entry_uuids: Sequence[str],
+    entry_uuid: str,
     caller: Caller,
     settings: DmpSettings,
     wire: Wire,
     *,
     secret: bool = False,
 ) -> WireRequest:
-    """TD3.3c: the documents' status becomes deleted. No document, no lot signature."""
+    """TD3.3c: the status of one document becomes deleted. No document travels, no signature of the lot."""
     slots = (
         ("OriginalStatus", DocumentStatus.APPROVED.value),
         ("NewStatus", DocumentStatus.DELETED.value),
     )
-    associations = [
-        Association(AssociationType.UPDATE_STATUS, lot.entry_id, entry_uuid, slots) for entry_uuid in entry_uuids
-    ]
-    body = write_submit_objects(lot, (), associations=associations, marker_inside=True)
+    update = Association(AssociationType.UPDATE_STATUS, lot.entry_id, entry_uuid, slots)
+    body = write_submit_objects(lot, (), associations=(update,), marker_inside=True)
     return wire.plain(settings.urls.registry, DELETE_ACTION, caller, lot.patient_id, body, secret=secret)

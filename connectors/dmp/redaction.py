@@ -3,11 +3,13 @@
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pfi.model.patient import Patient
 
+People = Sequence[Patient]
+"""Whom a text of the DMP may quote: the patient of the message and those of its documents."""
 _MAX_TEXT: Final = 300
 _HIDDEN: Final = "***"
 _GAP: Final = "[^A-Z0-9]*"
@@ -28,13 +30,13 @@ _LETTERS: Final = {"Œ": "OE", "Æ": "AE", "ß": "SS", "ẞ": "SS", "Ø": "O", "
 """Those that do not come apart into a letter and an accent."""
 
 
-def redacted(text: str, patient: Patient) -> str:
-    """At most 300 characters of a text, in which `***` stands for any trait of the patient, however it is written
+def redacted(text: str, people: People) -> str:
+    """At most 300 characters of a text, in which `***` stands for any trait of these people, however it is written
     (accents, case, hyphens), for any date and for any long number."""
     plain = unicodedata.normalize("NFC", " ".join(html.unescape(text).split()))
     folded, places = _folded(plain)
     hidden = [False] * len(plain)
-    for pattern in (*_NUMBERS, *_traits(patient)):
+    for pattern in (*_NUMBERS, *(trait for patient in people for trait in _traits(patient))):
         for found in pattern.finditer(folded):
             for place in places[found.start() : found.end()]:
                 hidden[place] = True

@@ -1,21 +1,28 @@
 """From a delivery to the exact bytes of its mail. Same delivery, same bytes, whatever the attempt."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from connectors.mssante.settings import MssanteSettings
 from pfi.engine.connector import Surroundings
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery
 from pfi.model.document import Document
+from pfi.model.errors import SenderDataError
 from pfi.model.patient import Patient
+from pfi.model.submission import Request
 from pfi.standards.mail import address
 from pfi.standards.mail.bodies import Reader, default_body
 from pfi.standards.mail.message import Attachment, Mail, write_mail
-from pfi.standards.mail.subject import pdf_file_names, subject
+from pfi.standards.mail.subject import REPLACED, pdf_file_names, subject
 from pfi.standards.xdm import archive
 from pfi.standards.xdm.metadata import metadata_warnings, write_metadata
 from pfi.standards.xdm.zip_writer import Packer
+
+_CODE: Final = re.compile(r"[!-+\--~]{1,60}\Z")
+"""A document type that can be listed in X-MSS-CODECDA: printable ASCII, no comma."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ class Composer:
     def compose(self, delivery: Delivery, to: Sequence[str], pdfs: Sequence[bytes]) -> Composed:
         """The mail of a delivery: `to` are checked addresses, `pdfs` one PDF for each document, in their order.
 
-        Raises ConfigurationError when a rule of the site chose a mailbox that the settings do not know.
+        Raises ConfigurationError when a rule of the site chose a mailbox that the settings do not know, and
+        SenderDataError when the code of a document cannot be written in a header.
         """
         settings, sender = self._settings, self._settings.sender(delivery.mailbox)
         warnings: list[str] = []
@@ -62,7 +70,7 @@ class Composer:
             sender=sender,
             sender_label=settings.mailbox_label,
             to=tuple(to),
-            subject=subject(documents, delivery.patient.traits),
+            subject=self._subject(delivery),
             date=delivery.created_at,
             message_id=_message_id(delivery.ids.message_id, sender),
             nil=settings.nil,
@@ -73,7 +81,7 @@ class Composer:
             ),
             reply_to=reply_to or "",
             references=_message_id(delivery.previous_message_id, sender) if delivery.previous_message_id else "",
-            code_cda=tuple(document.header.code.code for document in documents),
+            code_cda=_codes(documents),
             ins_complete=delivery.qualified and all(map(_identified, documents)),
             close_exchange=to_patient and delivery.orders.close_exchange,
             reading_notice_to=sender if delivery.orders.ack_lecture_mss else "",
@@ -121,6 +129,10 @@ class Composer:
             publisher=settings.publisher,
         )
 
+    def _subject(self, delivery: Delivery) -> str:
+        announced = self._settings.replacement_in_subject and delivery.request is Request.REPLACE
+        return (REPLACED if announced else "") + subject(delivery.documents, delivery.patient.traits)
+
     def _body(self, delivery: Delivery) -> str:
         if delivery.body is not None and delivery.body.strip():
             return delivery.body
@@ -131,6 +143,17 @@ class Composer:
             establishment=self._settings.establishment,
             may_answer=not delivery.orders.close_exchange,
         )
+
+
+def _codes(documents: Sequence[Document]) -> tuple[str, ...]:
+    codes = tuple(document.header.code.code for document in documents)
+    if not all(map(_CODE.match, codes)):
+        raise SenderDataError(
+            "CDA_CODE_UNUSABLE",
+            "Le code du type de document (ClinicalDocument/code) ne peut pas être écrit dans l'en-tête X-MSS-CODECDA.",
+            "Corriger ce code dans le document et le renvoyer.",
+        )
+    return codes
 
 
 def _identified(document: Document) -> bool:

@@ -29,6 +29,7 @@ from pfi.engine.connector import (
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
 from pfi.model.errors import BugError, ConfigurationError, PfiError, SenderDataError
+from pfi.standards.mail.address import same_mailbox
 from pfi.standards.mail.smtp_codes import label_of
 from pfi.standards.pdf.copies import pdf_copies
 from pfi.standards.x509.secret import read_secret
@@ -96,7 +97,7 @@ class MssanteConnector:
         subject = f"MSSanté {settings.host}:{settings.port}"
         results = [self._told(state) for state in await self.certificates()]
         if self._trust is not None:
-            await self._trust.look()
+            await self._trust.refresh()
             results.append(_white_list(self._trust))
         try:
             session = await Session.open(settings, self._tls.context, read_secret(settings.password, "password"))
@@ -157,7 +158,7 @@ class MssanteConnector:
             outcome = _summary(delivery, outcomes(who, results), composed)
             text = f"{error.text} {error.next_step}".strip()
             return replace(outcome, code=error.code, text=text, stop_destination=error.stop)
-        expected = transaction.reports and envelope.notify_success and self._reports is not None
+        expected = transaction.reports and envelope.notify_success and self._hears(sender)
         return _summary(delivery, outcomes(who, transaction.outcomes), composed, transaction, reports_expected=expected)
 
     @property
@@ -200,6 +201,10 @@ class MssanteConnector:
             return Outcome(OutcomeKind.NOT_DELIVERED, error.code, f"{error.text} {error.next_step}".strip())
         (answer,) = transaction.outcomes
         return Outcome(answer.kind, answer.code, answer.text)
+
+    def _hears(self, sender: str) -> bool:
+        """Whether the notifications that come back to a mailbox are read: from a folder, or in the mailbox itself."""
+        return self._reports is not None or any(same_mailbox(sender, each) for each in self.mailboxes)
 
     async def collect_reports(self, take: Take) -> int:
         """Reads the notifications that arrived; 0 when no folder is configured for them."""

@@ -213,6 +213,8 @@ class MssanteSettings(ConnectorSettings):
     publisher: str = ""
     """Publisher of this software, for README.TXT."""
 
+    replacement_in_subject: bool = False
+    """Put « [Annule et remplace] » before the Subject of a replacement: a habit of some software, not normative."""
     patient_address: PatientAddress = PatientAddress.COMPUTE
     """`compute` a patient's address from the qualified INS when no PRT gives it, or refuse (`require_prt`)."""
     reports: Reports = Reports.ON_REQUEST

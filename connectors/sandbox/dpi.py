@@ -1,4 +1,5 @@
-"""The sandbox's DPI: receives business acknowledgments (ZAM) by MLLP, plain and over TLS (hl7v2 digest §4.2)."""
+"""The sandbox's DPI over MLLP, plain and with TLS: gets business acknowledgments (ZAM) and documents that came by mail
+(MDM; hl7v2 digest §4.2, §5.2)."""
 
 import asyncio
 import re
@@ -10,11 +11,12 @@ from typing import Final
 
 from connectors.sandbox.certificates import Certificates
 from connectors.sandbox.faults import FaultBook, FaultKind, Service
+from connectors.sandbox.filed import FiledDocument, WrongMdmError, read_mdm
 from pfi.model.errors import PfiError
 from pfi.standards.hl7v2.mllp import Frame, Framer, Noise, Oversize, wrap
 from pfi.standards.hl7v2.tokenizer import Message, Segment, parse
 
-_MAX_FRAME: Final = 1024 * 1024
+_MAX_FRAME: Final = 64 * 1024 * 1024
 _READ: Final = 64 * 1024
 _STATUS: Final = {"Z01": "ACK_RECEPTION_DMP", "Z02": "ACK_RECEPTION_MSS", "Z03": "ACK_LECTURE_MSS"}
 _MAILBOX: Final = {"Z02": "DESTINATAIRE_MSS", "Z03": "LECTEUR_MSS"}
@@ -22,6 +24,15 @@ _ERROR_TABLES: Final = {
     "Z01": frozenset({"DMP_ERROR_CODE", "DMPERRORCODE"}),
     "Z02": frozenset({"SMTPERRORCODE"}),
     "Z03": frozenset({"applicationErrorCondition"}),
+}
+_CONDITIONS: Final = {
+    "900": "Version du document erronée",
+    "901": "Auteur non autorisé",
+    "902": "Identifiant de patient inconnu",
+    "903": "INS absente du document",
+    "904": "INS non strictement identique",
+    "905": "INS incomplète",
+    "906": "Autre erreur",
 }
 _CHARSETS: Final = {"UNICODE UTF-8": "utf-8", "8859/15": "iso-8859-15"}
 _TIMESTAMP: Final = re.compile(r"^\d{8}(?:\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,4})?)?)?)?(?:[+-]\d{4})?$")
@@ -66,6 +77,9 @@ class DpiServer:
 
     def __init__(self, certificates: Certificates, faults: FaultBook, *, clock: Callable[[], datetime]) -> None:
         self.zams: list[ReceivedZam] = []
+        self.filed: list[FiledDocument] = []
+        self.repeats = 0
+        """Messages that came again with the MSH-10 of one that was filed: acknowledged, filed once."""
         self.refusals: list[str] = []
         self.port = 0
         self.tls_port = 0
@@ -138,8 +152,8 @@ class DpiServer:
             error = _err(fault.code or "207", "", fault.text or "panne commandée")
         else:
             try:
-                self.zams.append(read(message, payload))
-            except WrongZamError as wrong:
+                self._keep(message, payload)
+            except (WrongZamError, WrongMdmError) as wrong:
                 self.refusals.append(str(wrong))
                 code, error = "AE", _err(wrong.code, wrong.location, str(wrong))
         if kind is FaultKind.CLOSE_AFTER_BODY:
@@ -149,8 +163,19 @@ class DpiServer:
         await writer.drain()
         return True
 
+    def _keep(self, message: Message, payload: bytes) -> None:
+        """Raises WrongZamError, WrongMdmError."""
+        if message.msh.component(9) != "MDM":
+            self.zams.append(read(message, payload))
+            return
+        document = read_mdm(message)
+        if any(each.control_id == document.control_id for each in self.filed):
+            self.repeats += 1
+            return
+        self.filed.append(document)
+
     def _ack(self, message: Message, event: str, code: str, acknowledged: str, error: str) -> bytes:
-        """ACK^Znn^ACK in original mode, in the charset of the ZAM (hl7v2 digest §4.1)."""
+        """ACK in original mode, in the charset of the message (hl7v2 digest §4.1)."""
         self._number += 1
         msh = message.msh
         now = self._clock().strftime("%Y%m%d%H%M%S+0000")
@@ -238,5 +263,7 @@ def _check_error(err: Segment, event: str) -> tuple[str, str]:
 
 
 def _err(code: str, location: str, text: str) -> str:
-    application = "906^Autre erreur^applicationErrorCode" if code == "207" else ""
-    return f"ERR||{location}|{code}^^messageErrorCondition|E|{application}|||{text}\r"
+    condition = code if code in _CONDITIONS else "906"
+    application = f"{condition}^{_CONDITIONS[condition]}^applicationErrorCode" if code in ("207", condition) else ""
+    said = "207" if application else code
+    return f"ERR||{location}|{said}^^messageErrorCondition|E|{application}|||{text}\r"

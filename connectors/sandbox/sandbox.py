@@ -194,6 +194,7 @@ class Sandbox:
                 for address in self.operator.mailboxes.addresses()
             },
             "zams": [zam.summary() for zam in self.dpi.zams],
+            "filed": [document.summary() for document in self.dpi.filed],
             "zam_refusals": list(self.dpi.refusals),
         }
 

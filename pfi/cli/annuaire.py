@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from connectors.annuaire.directory import AnnuaireDirectory
 from connectors.annuaire.settings import AnnuaireSettings
 from pfi import __version__
 from pfi.cli.options import config_option, json_option
 from pfi.engine import logs
 from pfi.engine.configuration import Configuration, anchor
-from pfi.engine.connector import Ambiguous, Away, Directory, Found, Lookup, Mailbox, Nothing, Surroundings
-from pfi.engine.directory import directory_settings
+from pfi.engine.connector import Ambiguous, Away, Found, Lookup, Mailbox, Nothing, Surroundings
 from pfi.engine.settings import LogSettings
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.errors import ConfigurationError
@@ -109,7 +109,7 @@ def check(config_path: Path) -> None:
 
 def _settings(path: Path) -> AnnuaireSettings:
     configuration = Configuration.read(path)
-    wanted = directory_settings(configuration.settings)
+    wanted = configuration.settings.directory
     if wanted is None:
         raise ConfigurationError(
             "ANNUAIRE_NOT_CONFIGURED",
@@ -137,9 +137,7 @@ def _question(identifier: str, structure: str) -> tuple[str, str]:
     raise click.BadParameter("RPPS, identifiant national ou FINESS attendu", param_hint="IDENTIFIANT")
 
 
-async def _with_directory(settings: AnnuaireSettings, act: Callable[[Directory], Awaitable[Said]]) -> Said:
-    from connectors.annuaire.directory import AnnuaireDirectory
-
+async def _with_directory(settings: AnnuaireSettings, act: Callable[[AnnuaireDirectory], Awaitable[Said]]) -> Said:
     directory = AnnuaireDirectory(settings, Surroundings(system_clock, IdSource(), product_version=__version__))
     await directory.open()
     try:

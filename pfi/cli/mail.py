@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pfi.cli.desk import at_desk
 from pfi.cli.options import config_option, json_option
-from pfi.cli.outcomes import MAIL_STATES, coloured, state_text
+from pfi.cli.outcomes import MAIL_STATES, coloured, mail_kind, state_text
 from pfi.engine.configuration import Configuration
 from pfi.engine.desk import Desk
 from pfi.engine.journal import Row
@@ -47,7 +47,12 @@ def list_mails(config_path: Path, state: str | None, limit: int, as_json: bool) 
 @config_option
 def release(message_id: int, config_path: Path) -> None:
     """Remet au logiciel prévu les documents en attente du courriel NUMÉRO (masqués, ou sans règle de réception)."""
-    _decide(config_path, lambda decisions: decisions.release(message_id), "remis au logiciel prévu")
+    _decide(
+        config_path,
+        lambda decisions: decisions.release(message_id),
+        "document remis au logiciel prévu",
+        "documents remis au logiciel prévu",
+    )
 
 
 @mail.command(short_help="Écarte les documents d'un courriel qui attendent une personne.")
@@ -55,7 +60,7 @@ def release(message_id: int, config_path: Path) -> None:
 @config_option
 def dismiss(message_id: int, config_path: Path) -> None:
     """Écarte les documents en attente du courriel NUMÉRO : l'expéditeur en est averti s'il l'a demandé."""
-    _decide(config_path, lambda decisions: decisions.dismiss(message_id), "écartés")
+    _decide(config_path, lambda decisions: decisions.dismiss(message_id), "document écarté", "documents écartés")
 
 
 @mail.command(short_help="Retente ce qui a été refusé ou abandonné d'un courriel.")
@@ -66,15 +71,15 @@ def retry(message_id: int, config_path: Path) -> None:
 
     Un expéditeur à qui il a été répondu ne l'est pas une seconde fois.
     """
-    _decide(config_path, lambda decisions: decisions.retry(message_id), "à retenter")
+    _decide(config_path, lambda decisions: decisions.retry(message_id), "remise retentée", "remises retentées")
 
 
-def _decide(config_path: Path, act: Callable[[MailDecisions], Awaitable[Decided]], word: str) -> None:
+def _decide(config_path: Path, act: Callable[[MailDecisions], Awaitable[Decided]], one: str, several: str) -> None:
     async def work(desk: Desk) -> Decided:
         return await act(desk.mail_decisions())
 
     done = at_desk(Configuration.read(config_path), work)
-    click.echo(f"{done.count} élément(s) {word}." if done.count else done.text, err=not done.count)
+    click.echo(f"{done.count} {several if done.count > 1 else one}." if done.count else done.text, err=not done.count)
     sys.exit(0 if done.count else 1)
 
 
@@ -89,7 +94,7 @@ def _table(rows: tuple[Row, ...]) -> Table:
             str(row["message_id"]),
             f"{row['received_at']:%Y-%m-%d %H:%M:%S}",
             escape(row["mailbox"]),
-            escape(row["message_type"].removeprefix("MAIL^").lower()),
+            mail_kind(row["message_type"]),
             coloured(MAIL_STATES, row["state"]),
             escape(row["code"]),
             documents or "-",

@@ -20,12 +20,23 @@ from pfi.cli.outcomes import (
     SEVERITIES,
     WAITS_FOR,
     coloured,
+    mail_kind,
     state_text,
 )
 from pfi.engine.journal import MessageView
 
 _CHANNELS = {"DMP": "DMP", "PRO": "MSSanté professionnels", "CIT": "MSSanté citoyenne"}
-_DETAILS = {"code": "", "text": "", "changes": "", "run": "examen", "was": "attendait :", "state": None}
+_DETAILS = {
+    "code": "",
+    "text": "",
+    "changes": "",
+    "run": "examen",
+    "was": "attendait :",
+    "state": None,
+    "kind": None,
+    "line": "vers",
+    "mailbox": "boîte",
+}
 """Words before the details of events; `None`: of no use to a reader."""
 _REASONS = {"patient_changed": "patient mis à jour", "released": "libération", "replayed": "rejeu"}
 
@@ -34,19 +45,8 @@ def print_message(console: Console, view: MessageView) -> None:
     """Everything about one message: what was found and decided each time, and what became of it."""
     message = view.message
     console.rule(f"Message {message['id']}")
-    console.print(
-        f"{KINDS[message['kind']]} de [bold]{escape(message['sender'])}[/] par {escape(message['listener'])}, "
-        f"MSH-10 {escape(message['control_id'])}, {escape(message['message_type'])}, {message['size']} octets, "
-        f"reçu le {message['received_at']:%Y-%m-%d à %H:%M:%S} UTC, accusé [bold]{message['ack_code'] or 'aucun'}[/]",
-        highlight=False,
-    )
-    for row in view.mail:
-        console.print(
-            f"Courriel pour {escape(row['mailbox'])} : {coloured(MAIL_STATES, row['state'])} {escape(row['code'])} "
-            f"{escape(row['text'])}".rstrip()
-            + f"\nRéponse : {ANSWERS[row['answer']]} {escape(row['answer_to'])}".rstrip(),
-            highlight=False,
-        )
+    for line in _mail_lines(view) or _message_lines(message):
+        console.print(line, highlight=False)
     for row in view.documents:
         console.print(
             escape(
@@ -66,6 +66,32 @@ def print_message(console: Console, view: MessageView) -> None:
     _section(console, "Remises", ("Quoi", "À qui", "État", "Essais", "Code", "Texte"), _handovers(view))
     _section(console, "Accusés métier", ("ZAM", "Réponse", "Boîte", "État", "Essais"), _acks(view))
     _section(console, "Événements", ("Heure (UTC)", "Événement", "Détail"), _events(view))
+
+
+def _message_lines(message: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{KINDS[message['kind']]} de [bold]{escape(message['sender'])}[/] par {escape(message['listener'])}, "
+        f"MSH-10 {escape(message['control_id'])}, {escape(message['message_type'])}, {message['size']} octets, "
+        f"reçu le {message['received_at']:%Y-%m-%d à %H:%M:%S} UTC, accusé [bold]{message['ack_code'] or 'aucun'}[/]"
+    ]
+
+
+def _mail_lines(view: MessageView) -> list[str]:
+    """What a message is when it came by mail; empty when it did not."""
+    message = view.message
+    return [
+        line
+        for row in view.mail
+        for line in (
+            f"{KINDS[message['kind']]} ({mail_kind(message['message_type'])}) d'un correspondant de "
+            f"[bold]{escape(message['peer'] or 'domaine illisible')}[/] pour [bold]{escape(row['mailbox'])}[/], "
+            f"Message-ID {escape(row['mail_id'] or 'absent')}, {message['size']} octets, "
+            f"reçu le {message['received_at']:%Y-%m-%d à %H:%M:%S} UTC",
+            " ".join(filter(None, ("État :", coloured(MAIL_STATES, row["state"]), escape(row["code"]))))
+            + (f" : {escape(row['text'])}" if row["text"] else ""),
+            f"Réponse : {ANSWERS[row['answer']]} {escape(row['answer_to'])}".rstrip(),
+        )
+    ]
 
 
 def _section(console: Console, title: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

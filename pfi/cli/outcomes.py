@@ -54,6 +54,14 @@ MAIL_STATES: Mapping[str, tuple[str, str]] = {
     "refused": ("refusé", "red"),
     "kept": ("à voir", "yellow"),
 }
+MAIL_KINDS: Mapping[str, str] = {
+    "DOCUMENT": "document",
+    "DSN": "avis de remise",
+    "BOUNCE": "retour",
+    "MDN": "accusé de lecture",
+    "ERROR_MAIL": "courriel d'erreur",
+    "OTHER": "autre",
+}
 ANSWERS: Mapping[str, str] = {
     "none": "aucune",
     "mdn": "notification (MDN)",
@@ -128,6 +136,12 @@ def coloured(words: Mapping[str, tuple[str, str]], value: str) -> str:
     """A value of the store in coloured French; as it is when the table does not know it."""
     word, colour = words.get(value, (escape(value), "default"))
     return f"[{colour}]{word}[/]"
+
+
+def mail_kind(message_type: str) -> str:
+    """What a received mail is, by its message type."""
+    kind = message_type.removeprefix("MAIL^")
+    return MAIL_KINDS.get(kind, kind)
 
 
 def state_text(state: str) -> str:

@@ -67,6 +67,16 @@ async def check_everything(configuration: Configuration, *, offline: bool) -> tu
             surroundings,
             offline=offline,
         )
+    for index, consumer in enumerate(settings.reception.consumers):
+        results += await _neighbour(
+            configuration,
+            f"réception {consumer.name}",
+            consumer.connector,
+            consumer.settings,
+            ("reception", "consumers", index),
+            surroundings,
+            offline=offline,
+        )
     results += await _verifier(configuration, surroundings, offline=offline)
     return tuple(results)
 

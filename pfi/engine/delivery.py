@@ -10,7 +10,7 @@ from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome, Version
 from pfi.model.parties import Recipient, RecipientKind
 from pfi.model.patient import Patient
-from pfi.model.submission import Submission
+from pfi.model.submission import Request, Submission
 from pfi.store.deliveries import EndedAttempt, RecipientRow, Work
 from pfi.store.states import DeliveryState
 
@@ -63,6 +63,7 @@ def rebuild(
         ids=work.ids,
         created_at=work.created_at,
         attempt=work.attempts + 1,
+        may_have_left=work.may_have_left,
         previous_message_id=previous_message_id,
         addressees=work.addressees,
         mailbox=work.mailbox,
@@ -115,15 +116,19 @@ def follow(
     source: random.Random,
     dsn_deadline: datetime,
     not_before: datetime | None = None,
+    was_stopped: bool = False,
 ) -> EndedAttempt:
     """The state that follows an outcome, recipient by recipient for mails, and when to try next.
 
-    `not_before` is the end of the pause of a stopped destination.
+    `not_before` is the end of the pause of a stopped destination; `was_stopped`: it was stopped already. Meeting a stop
+    then uses up no try, however long it lasts; bringing one about does, for the document itself may be its cause, and
+    would else keep the destination from the others for ever.
     """
     settled, remaining = _by_recipient(claim, outcome)
     kind = _overall(outcome, settled, remaining, claim.partial_code)
     tries = claim.attempts - claim.budget_from + 1
-    exhausted = tries >= min(retry.max_attempts, outcome.max_attempts or retry.max_attempts)
+    counted = outcome.counts and not (outcome.stop_destination and was_stopped)
+    exhausted = counted and tries >= min(retry.max_attempts, outcome.max_attempts or retry.max_attempts)
     state = _STATE_AFTER[kind]
     next_try = None
     if state in (DeliveryState.QUEUED, DeliveryState.UNKNOWN):
@@ -134,11 +139,13 @@ def follow(
             if outcome.retry_after is not None:
                 wait = timedelta(seconds=outcome.retry_after)
             next_try = max(ended_at + wait, not_before or ended_at)
+    code, text = outcome.code, outcome.text
     if state is DeliveryState.FAILED:
         settled += remaining
+        if kind is OutcomeKind.UNKNOWN and claim.delivery.channel is Channel.DMP:
+            text = f"{text} {_DOUBT[claim.delivery.request is Request.DELETE]}".lstrip()
     refused = next((answer for _, answer in settled if answer.kind is OutcomeKind.REFUSED), None)
     partial_code = claim.partial_code or ((refused.code or "REFUSED") if refused else "")
-    code, text = outcome.code, outcome.text
     if state is DeliveryState.REFUSED and not code:
         code, text = partial_code, text or (refused.text if refused else "Un destinataire au moins a été refusé.")
     dsn = outcome.evidence.get("dsn") == "expected"
@@ -163,9 +170,16 @@ def follow(
         text=text,
         partial_code=partial_code,
         uncertain=kind is OutcomeKind.UNKNOWN,
+        counted=counted,
         results=tuple(_row(recipient, answer, dsn, dsn_deadline) for recipient, answer in settled),
     )
 
+
+_DOUBT = {
+    False: "Le document est peut-être dans le DMP, sans que la plateforme ait pu le vérifier.",
+    True: "Le document n'est peut-être plus dans le DMP, sans que la plateforme ait pu le vérifier.",
+}
+"""What a doubt that is given up leaves behind, by whether it is about a deletion."""
 
 _STATE_AFTER = {
     OutcomeKind.DELIVERED: DeliveryState.DELIVERED,

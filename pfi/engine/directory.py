@@ -7,13 +7,10 @@ publishes (directory digest §1); without one, or among several, that recipient 
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Final
 
 from pfi.engine.connector import Ambiguous, Away, Directory, Found, Lookup, Nothing
 from pfi.engine.logs import get_logger
-from pfi.engine.settings import Settings
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
 from pfi.model.parties import Recipient, RecipientKind
@@ -30,20 +27,10 @@ _SEVERAL: Final = (
 )
 _UNKNOWN: Final = "L'annuaire ne publie aucune boîte MSSanté pour ce destinataire : rien ne lui est envoyé."
 _SILENT: Final = "L'annuaire est resté injoignable : ce destinataire n'est pas servi, les autres le sont."
+_MAY_HAVE_LEFT: Final = "Un essai précédent a pu partir : vérifier auprès du destinataire."
 
 _Question = tuple[str, str]
 """Identifiers of a professional and of a structure, as the message writes them; either may be empty."""
-
-
-class DirectorySettings(BaseModel):
-    """The directory that rules of the site may ask for addresses."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    connector: str = "annuaire"
-    """Entry point of the directory (`pfi.directories`)."""
-    settings: dict[str, Any] = Field(default_factory=dict)
-    """Settings of that directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +66,9 @@ class DirectoryStep:
         """Whether somebody is still to be served at an address that nobody gave."""
         return delivery.channel is Channel.PRO and any(_is_open(each) for each in delivery.recipients)
 
-    async def complete(self, delivery: Delivery) -> Completed | Outcome:
+    async def complete(self, delivery: Delivery, *, resolve: bool = False) -> Completed | Outcome:
         """The delivery with addresses; or its outcome, when nobody can be reached or the directory is away. Never
-        raises for what a directory does."""
+        raises for what a directory does. `resolve`: a try may have left already, so the doubt stays."""
         people = (*delivery.recipients, *delivery.addressees)
         questions = tuple(dict.fromkeys(_question(each) for each in people if _is_open(each)))
         answers = await asyncio.gather(*(self._ask(each) for each in questions))
@@ -91,13 +78,14 @@ class DirectoryStep:
         if away is not None and not (others and delivery.attempt > _PATIENCE):
             text = f"{away.text} Nouvel essai plus tard."
             evidence = {"directory": away.code}
-            return Outcome(
-                OutcomeKind.NOT_DELIVERED, "DIRECTORY_AWAY", text, retry_after=away.retry_after, evidence=evidence
-            )
+            kind = OutcomeKind.UNKNOWN if resolve else OutcomeKind.NOT_DELIVERED
+            return Outcome(kind, "DIRECTORY_AWAY", text, retry_after=away.retry_after, evidence=evidence)
         recipients = _each_mailbox_once(_with_address(each, lookups) for each in delivery.recipients)
         addressees = _each_mailbox_once(_with_address(each, lookups) for each in delivery.addressees)
         refused = tuple(_refusal(each, lookups) for each in recipients if not each.address.strip())
-        if len(refused) == len(recipients) and recipients:
+        if recipients and len(refused) == len(recipients):
+            if resolve:
+                return Outcome(OutcomeKind.UNKNOWN, NO_ADDRESS, f"{refused[0].text} {_MAY_HAVE_LEFT}", max_attempts=1)
             return Outcome(OutcomeKind.REFUSED, NO_ADDRESS, refused[0].text, refused)
         return Completed(replace(delivery, recipients=recipients, addressees=addressees), refused)
 
@@ -133,6 +121,8 @@ def _refusal(recipient: Recipient, lookups: Mapping[_Question, Lookup]) -> Recip
     answer = lookups[_question(recipient)]
     text = _SEVERAL if isinstance(answer, Ambiguous) else _SILENT if isinstance(answer, Away) else _UNKNOWN
     name = recipient.identifier or next(filter(None, _question(recipient)), "")
+    if recipient.kind is RecipientKind.PATIENT:
+        name = ""
     return RecipientOutcome(name, OutcomeKind.REFUSED, _NOT_AN_ADDRESS, text)
 
 
@@ -147,9 +137,3 @@ def _each_mailbox_once(recipients: Iterable[Recipient]) -> tuple[Recipient, ...]
         key = recipient if _is_open(recipient) else recipient.address.strip().lower()
         once.setdefault(key, recipient)
     return tuple(once.values())
-
-
-def directory_settings(settings: Settings) -> DirectorySettings | None:
-    """The `directory` section of a configuration; `None` when there is none, and nobody is asked."""
-    found = getattr(settings, "directory", None)
-    return found if isinstance(found, DirectorySettings) else None

@@ -7,12 +7,13 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from pfi.engine.changes import CANCELLED_BY_OPERATOR, Cause, Change
 from pfi.engine.closing import Closing
 from pfi.engine.context import Context
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
-from pfi.engine.reassessment import CANCELLED_BY_OPERATOR, Cause, Change, Reassessment
+from pfi.engine.reassessment import Reassessment
 from pfi.model.decision import Action, Reason
 from pfi.store import deliveries
 from pfi.store.states import DeliveryState

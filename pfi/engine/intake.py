@@ -5,10 +5,11 @@ too, with its reason; what cannot be stored is answered AR, "come again" (hl7v2 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pfi.engine import reporting
+from pfi.engine.arrival import Arrival, header_of, new_documents, same_request
 from pfi.engine.birth import newborn
 from pfi.engine.connector import Answer, Peer
 from pfi.engine.context import Context
@@ -19,7 +20,6 @@ from pfi.engine.interpretation import (
     Interpretation,
     Kind,
     Planned,
-    acknowledgment,
     conclude,
     plan,
 )
@@ -32,20 +32,17 @@ from pfi.engine.reading import Reader
 from pfi.engine.settings import HoldSettings
 from pfi.model.acknowledgment import AckCode, AckError, TechnicalAck
 from pfi.model.adt import PatientEvent
-from pfi.model.errors import SenderDataError
 from pfi.model.finding import Finding, Severity
 from pfi.model.profile import SameControlId, SenderProfile
 from pfi.model.submission import MessageHeader, Request, Standard, Submission
 from pfi.standards.fhir.answer import COME_AGAIN, write_refusal
 from pfi.standards.fhir.outline import NO_OUTLINE
 from pfi.standards.hl7v2.ack import write_ack
-from pfi.standards.hl7v2.header import read_header
-from pfi.standards.hl7v2.tokenizer import parse
 from pfi.store import messages, queue
 from pfi.store.database import POISON_ERRORS, STORE_ERRORS, Connection
 from pfi.store.deliveries import Runnable
 from pfi.store.lineages import Family
-from pfi.store.messages import Accepted, Known, NewDelivery, NewDocument, NewMessage
+from pfi.store.messages import Accepted, Earlier, Known, NewDelivery, NewMessage
 from pfi.store.states import DeliveryState
 
 _LOG = get_logger("intake")
@@ -98,28 +95,6 @@ class Load:
         self._open = await messages.count_open(connection, self._limit)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One message on its way through intake."""
-
-    raw: bytes
-    digest: bytes
-    peer: Peer
-    received_at: datetime
-    interpretation: Interpretation
-
-    @property
-    def header(self) -> MessageHeader | None:
-        return self.interpretation.header
-
-    @property
-    def sender_key(self) -> str:
-        """First part of the deduplication key: the listener and who the message says it is from."""
-        if self.header is None:
-            return self.peer.listener
-        return "|".join((self.peer.listener, self.header.sending_application, self.header.sending_facility))
-
-
 class EngineIntake:
     """The engine's side of every source (`pfi.engine.connector.Intake`)."""
 
@@ -144,59 +119,60 @@ class EngineIntake:
         """Takes one complete message. Returns after the durable commit, or with AR when nothing was stored."""
         if self._load.full:
             _LOG.warning("back_pressure", listener=peer.listener)
-            return self._come_again(_header_of(raw, peer), peer)
+            return self._come_again(header_of(raw, peer), peer)
         received_at = self._context.clock()
-        await self._processing.room(self._context.settings.limits.pace_seconds)
-        reading = await self._read(raw, peer, received_at)
+        await self._processing.destinations.room(self._context.settings.limits.pace_seconds)
+        arrival = await self._read(raw, peer, received_at)
         try:
-            return await self._take(reading)
+            return await self._take(arrival)
         except POISON_ERRORS as error:
-            return await self._keep_aside(reading, error)
+            return await self._keep_aside(arrival, error)
         except STORE_ERRORS as error:
             _LOG.error("store_away", step="accept", listener=peer.listener, error=type(error).__name__)
-            return self._come_again(reading.header, peer)
+            return self._come_again(arrival.header, peer)
         except Exception as error:
-            return await self._keep_aside(reading, error)
+            return await self._keep_aside(arrival, error)
 
     async def refuse(self, head: bytes, peer: Peer, finding: Finding) -> Answer:
         """Records what could not be taken as a message; answers AE when its MSH can be read. Whether the connection can
         go on is the source's to say: noise harms nobody, a frame too large does."""
         received_at = self._context.clock()
-        header = _header_of(head, peer)
+        header = header_of(head, peer)
         finding = replace(finding, severity=Severity.ERROR)
         interpretation = Interpretation(
             Kind.REFUSED if header else Kind.UNREADABLE, header, SenderProfile(), (finding,), standard=peer.standard
         )
         digest = self._reader.digest(head)
-        reading = _Reading(head, digest, peer, received_at, interpretation)
+        arrival = Arrival(head, digest, peer, received_at, interpretation)
         ack = TechnicalAck(AckCode.AE, (AckError(finding.err3 or "207", text=finding.text),))
         try:
-            return replace(await self._store_plain(reading, Conclusion(ack, (finding,), (), None)), close=False)
+            return replace(await self._store_plain(arrival, Conclusion(ack, (finding,), (), None)), close=False)
         except STORE_ERRORS as error:
             _LOG.error("store_away", step="refuse", listener=peer.listener, error=type(error).__name__)
             return replace(self._come_again(header, peer), close=True)
 
-    async def _read(self, raw: bytes, peer: Peer, received_at: datetime) -> _Reading:
+    async def _read(self, raw: bytes, peer: Peer, received_at: datetime) -> Arrival:
         try:
             interpretation, digest = await self._reader.read(raw, peer.listener, received_at, peer.standard)
         except Exception as error:
             # A defect of ours in the reading: the message is kept, with its reason, and not asked for again and again.
             _LOG.error("reading_bug", listener=peer.listener, error=type(error).__name__)
-            header = _header_of(raw, peer)
+            header = header_of(raw, peer)
             kind = Kind.REFUSED if header else Kind.UNREADABLE
             interpretation = Interpretation(kind, header, SenderProfile(), (_INTERNAL,), standard=peer.standard)
             digest = self._reader.digest(raw)
-        return _Reading(raw, digest, peer, received_at, interpretation)
+        return Arrival(raw, digest, peer, received_at, interpretation)
 
-    async def _take(self, reading: _Reading) -> Answer:
-        interpretation = reading.interpretation
+    async def _take(self, arrival: Arrival) -> Answer:
+        interpretation = arrival.interpretation
         header = interpretation.header
         if header is None:
             refusal = TechnicalAck(AckCode.AE)
-            return await self._store_plain(reading, Conclusion(refusal, interpretation.findings, (), None))
-        known = await self._look_up(reading, header)
-        if known.same_message is not None:
-            return await self._repeat(reading, known.same_message, known.same_message_ack)
+            return await self._store_plain(arrival, Conclusion(refusal, interpretation.findings, (), None))
+        known = await self._look_up(arrival, header)
+        same = await self._same_request(arrival, header, known)
+        if same is not None:
+            return await self._repeat(arrival, same)
         submission = interpretation.submission
         # The first document of a lineage, as nearly all are, costs no look at the others: the store does not take it
         # when there are any.
@@ -208,38 +184,56 @@ class EngineIntake:
             interpretation = replace(interpretation, findings=(*interpretation.findings, extra))
         while True:
             interpretation = among(interpretation, family)
-            conclusion = conclude(interpretation, state_of(known), self._context.rules, reading.received_at)
+            conclusion = conclude(interpretation, state_of(known), self._context.rules, arrival.received_at)
             if interpretation.event is not None and conclusion.ack.code is AckCode.AA:
-                return await self._store_event(reading, conclusion, interpretation.event)
+                return await self._store_event(arrival, conclusion, interpretation.event)
             submission = conclusion.submission
             if family is None or submission is None or conclusion.ack.code is not AckCode.AA:
-                return await self._store_plain(reading, conclusion)
+                return await self._store_plain(arrival, conclusion)
             conclusion = with_family(conclusion, family.relatives)
             try:
-                return await self._store_request(reading, conclusion, submission, known, family)
+                return await self._store_request(arrival, conclusion, submission, known, family)
             except _ToldMeanwhileError:
-                known = await self._look_up(reading, header)
-                if known.same_message is not None:
-                    return await self._repeat(reading, known.same_message, known.same_message_ack)
+                known = await self._look_up(arrival, header)
+                same = await self._same_request(arrival, header, known)
+                if same is not None:
+                    return await self._repeat(arrival, same)
                 family = await self._families.of(submission, look=True)
 
-    async def _look_up(self, reading: _Reading, header: MessageHeader) -> Known:
-        submission = reading.interpretation.submission
+    async def _look_up(self, arrival: Arrival, header: MessageHeader) -> Known:
+        submission = arrival.interpretation.submission
         async with self._context.database.connection() as connection:
             return await self._file.look_up(
-                connection, reading.sender_key, header.control_id, reading.digest, submission
+                connection, arrival.sender_key, header.control_id, arrival.digest, submission
             )
 
-    async def _repeat(self, reading: _Reading, message_id: int, ack: bytes | None) -> Answer:
+    async def _same_request(self, arrival: Arrival, header: MessageHeader, known: Known) -> Earlier | None:
+        """The message that asked for the very same before: the same bytes, or the same request written otherwise under
+        the same control id (a lot in JSON set out differently, another MSH-7). Nothing of it may leave twice, mails
+        either (EX_GEN-1060). Under a new control id, or when something of it was refused, it is a new request."""
+        submission = arrival.interpretation.submission
+        if known.same is not None or not known.same_control_id or submission is None:
+            return known.same
+        async with self._context.database.connection() as connection:
+            kept = await messages.with_documents(
+                connection, arrival.sender_key, header.control_id, [each.unique_id for each in submission.documents]
+            )
+        for each in kept:
+            interpretation, _ = await self._reader.read(each.body, each.listener, each.received_at)
+            if interpretation.submission is not None and same_request(submission, interpretation.submission):
+                return each.earlier
+        return None
+
+    async def _repeat(self, arrival: Arrival, same: Earlier) -> Answer:
         """The same message again: the same answer, and nothing else (hl7v2 digest §4.1)."""
         async with self._context.database.connection() as connection:
-            await messages.add_event(connection, "duplicate", reading.received_at, message_id=message_id)
-        _LOG.info("duplicate", message=message_id, listener=reading.peer.listener)
-        return Answer(ack)
+            await messages.add_event(connection, "duplicate", arrival.received_at, message_id=same.id)
+        _LOG.info("duplicate", message=same.id, listener=arrival.peer.listener)
+        return Answer(same.ack)
 
-    async def _store_plain(self, reading: _Reading, conclusion: Conclusion) -> Answer:
+    async def _store_plain(self, arrival: Arrival, conclusion: Conclusion) -> Answer:
         """Stores a message that asks for nothing: refused, ignored or unreadable."""
-        new = self._new_message(reading, conclusion)
+        new = arrival.stored(conclusion, self._context.ids)
         submission = conclusion.submission
         family = await self._families.of(submission, look=False) if submission is not None else None
         async with self._context.database.transaction() as connection:
@@ -247,51 +241,51 @@ class EngineIntake:
                 connection,
                 new,
                 worker=self._context.worker,
-                documents=_documents(submission, family.lineage) if submission and family else (),
+                documents=new_documents(submission, family.lineage) if submission and family else (),
                 findings=conclusion.findings,
                 decisions=conclusion.decisions,
             )
         if accepted is None:
-            return await self._raced(reading)
+            return await self._raced(arrival)
         self._told(accepted, new, conclusion)
         return Answer(new.ack, close=new.ack is None)
 
-    async def _store_event(self, reading: _Reading, conclusion: Conclusion, event: PatientEvent) -> Answer:
+    async def _store_event(self, arrival: Arrival, conclusion: Conclusion, event: PatientEvent) -> Answer:
         """Stores an ADT message and what it changes of what is known of the patient."""
-        new = self._new_message(reading, conclusion)
+        new = arrival.stored(conclusion, self._context.ids)
         async with self._context.database.transaction() as connection:
             accepted = await messages.accept(connection, new, worker=self._context.worker, findings=conclusion.findings)
             if accepted is not None:
                 await self._file.tell(connection, event, accepted.id)
         if accepted is None:
-            return await self._raced(reading)
+            return await self._raced(arrival)
         self._told(accepted, new, conclusion)
         return Answer(new.ack)
 
     async def _store_request(
-        self, reading: _Reading, conclusion: Conclusion, submission: Submission, known: Known, family: Family
+        self, arrival: Arrival, conclusion: Conclusion, submission: Submission, known: Known, family: Family
     ) -> Answer:
         """Stores a request with everything that follows from it, then starts the first attempts.
 
         Raises _ToldMeanwhileError, having stored nothing, when what is known of the patient, or of the lineage, is no
         longer what was concluded with.
         """
-        new = self._new_message(reading, conclusion)
-        hold = self._hold_settings(reading)
-        planned = plan(conclusion, self._context.ids, reading.received_at)
+        new = arrival.stored(conclusion, self._context.ids)
+        hold = self._hold_settings(arrival)
+        planned = plan(conclusion, self._context.ids, arrival.received_at)
         tell_held = hold.notify == "at_once"
-        reports = reporting.at_intake(submission, conclusion.decisions, reading.received_at, tell_held=tell_held)
+        reports = reporting.at_intake(submission, conclusion.decisions, arrival.received_at, tell_held=tell_held)
         acks = self._outbox.write(submission.message, new.sender, reports)
         async with self._context.database.transaction() as connection:
             dependence = await self._file.link(connection, known)
             if dependence is None:
                 raise _ToldMeanwhileError
-            wishes = [self._birth(each, family.lineage, reading, hold) for each in planned]
+            wishes = [self._birth(each, family.lineage, arrival, hold) for each in planned]
             accepted = await messages.accept(
                 connection,
                 new,
                 worker=self._context.worker,
-                documents=_documents(submission, family.lineage),
+                documents=new_documents(submission, family.lineage),
                 findings=conclusion.findings,
                 decisions=conclusion.decisions,
                 deliveries=wishes,
@@ -302,7 +296,7 @@ class EngineIntake:
             if accepted is None:
                 raise _ToldMeanwhileError
             await self._file.record_letter(
-                connection, accepted.id, conclusion, known, family.lineage, reading.received_at
+                connection, accepted.id, conclusion, known, family.lineage, arrival.received_at
             )
             await queue.enqueue(connection, [*self._jobs(wishes, accepted), *self._outbox.jobs(acks)])
             if submission.request is Request.DELETE:
@@ -319,10 +313,10 @@ class EngineIntake:
         )
         return Answer(new.ack)
 
-    def _birth(self, planned: Planned, lineage: str, reading: _Reading, hold: HoldSettings) -> NewDelivery:
+    def _birth(self, planned: Planned, lineage: str, arrival: Arrival, hold: HoldSettings) -> NewDelivery:
         """Born claimed by this process when it is to be sent now and there is room for it."""
-        born = newborn(planned, lineage, self._context.settings, hold, reading.received_at)
-        if born.state is not DeliveryState.QUEUED or (born.not_before or reading.received_at) > reading.received_at:
+        born = newborn(planned, lineage, self._context.settings, hold, arrival.received_at)
+        if born.state is not DeliveryState.QUEUED or (born.not_before or arrival.received_at) > arrival.received_at:
             return born
         state, due = self._processing.birth(born.destination, born.priority)
         return replace(born, state=state, next_try=due)
@@ -338,55 +332,31 @@ class EngineIntake:
             if accepted.states[wish.delivery.id] is DeliveryState.QUEUED
         ]
 
-    def _new_message(self, reading: _Reading, conclusion: Conclusion) -> NewMessage:
-        interpretation, header = reading.interpretation, reading.header
-        ack = acknowledgment(
-            interpretation, conclusion, control_id=self._context.ids.control_id(), now=reading.received_at
-        )
-        kind = interpretation.kind
-        if header is not None and conclusion.ack.code is not AckCode.AA:
-            kind = Kind.REFUSED
-        return NewMessage(
-            received_at=reading.received_at,
-            listener=reading.peer.listener,
-            peer=reading.peer.address,
-            certificate=reading.peer.certificate,
-            sender=interpretation.profile.name,
-            sender_key=reading.sender_key,
-            control_id=header.control_id if header else "",
-            message_type=f"{header.message_code}^{header.trigger_event}" if header else "",
-            body=reading.raw,
-            digest=reading.digest,
-            kind=kind,
-            ack_code=conclusion.ack.code if ack is not None else "",
-            ack=ack,
-        )
-
-    def _hold_settings(self, reading: _Reading) -> HoldSettings:
-        sender = reading.header and self._context.settings.sender_of(reading.header, reading.peer.listener)
+    def _hold_settings(self, arrival: Arrival) -> HoldSettings:
+        sender = arrival.header and self._context.settings.sender_of(arrival.header, arrival.peer.listener)
         return sender.hold if sender else HoldSettings()
 
-    async def _raced(self, reading: _Reading) -> Answer:
+    async def _raced(self, arrival: Arrival) -> Answer:
         """The same message was committed by another connection between our look-up and our insertion."""
-        header = reading.header
+        header = arrival.header
         if header is None:
             return Answer(None, close=True)
-        known = await self._look_up(reading, header)
-        if known.same_message is None:
-            return self._come_again(header, reading.peer)
-        return await self._repeat(reading, known.same_message, known.same_message_ack)
+        known = await self._look_up(arrival, header)
+        if known.same is None:
+            return self._come_again(header, arrival.peer)
+        return await self._repeat(arrival, known.same)
 
-    async def _keep_aside(self, reading: _Reading, error: Exception) -> Answer:
+    async def _keep_aside(self, arrival: Arrival, error: Exception) -> Answer:
         """A defect of ours: the message is stored as refused, so that it neither blocks its sender nor gets lost."""
-        _LOG.error("intake_bug", listener=reading.peer.listener, error=type(error).__name__)
+        _LOG.error("intake_bug", listener=arrival.peer.listener, error=type(error).__name__)
         conclusion = Conclusion(
             TechnicalAck(AckCode.AE, (AckError("207", err5="906", text=_INTERNAL.text),)), (_INTERNAL,), (), None
         )
         try:
-            return await self._store_plain(reading, conclusion)
+            return await self._store_plain(arrival, conclusion)
         except Exception as again:
             _LOG.error("store_away", step="keep_aside", error=type(again).__name__)
-            return self._come_again(reading.header, reading.peer)
+            return self._come_again(arrival.header, arrival.peer)
 
     def _come_again(self, header: MessageHeader | None, peer: Peer) -> Answer:
         if peer.standard is Standard.FHIR:
@@ -409,21 +379,3 @@ class EngineIntake:
             findings=len(conclusion.findings),
             deliveries={str(key): state.value for key, state in accepted.states.items()},
         )
-
-
-def _documents(submission: Submission, lineage: str) -> list[NewDocument]:
-    """All renditions of a message share the lineage of the first one."""
-    return [NewDocument(document, submission.request, lineage) for document in submission.documents]
-
-
-def _header_of(raw: bytes, peer: Peer) -> MessageHeader | None:
-    """The MSH of a message that will not be read further; FHIR has none."""
-    if peer.standard is Standard.FHIR:
-        return None
-    try:
-        return read_header(parse(raw[:_HEAD_BYTES]))
-    except SenderDataError:
-        return None
-    except Exception as error:
-        _LOG.error("reading_bug", step="header", error=type(error).__name__)
-        return None

@@ -7,26 +7,25 @@ acknowledgments together, written only while the claim is still ours.
 """
 
 import asyncio
-import contextlib
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pgqueuer.domain.errors import RetryRequested
 
 from pfi.engine import reporting
-from pfi.engine.breaker import Breaker
+from pfi.engine.changes import Cause
 from pfi.engine.connector import Connector, Looker
 from pfi.engine.context import Context
 from pfi.engine.delivery import Claim, claimed, follow, rebuild
+from pfi.engine.destinations import Destination, Destinations
 from pfi.engine.lineage import named_by
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
-from pfi.engine.reassessment import Cause, Reassessment
-from pfi.engine.settings import DestinationSettings
+from pfi.engine.reassessment import Reassessment
 from pfi.engine.validation import Validation, Verdict
 from pfi.engine.verification import VerificationStep
 from pfi.model.decision import Channel, Priority
@@ -54,28 +53,6 @@ _MAY_HAVE_LEFT = Outcome(
     "Cet envoi ne doit plus partir, mais un essai précédent a pu partir : vérifier auprès du destinataire.",
     max_attempts=1,
 )
-_BACKLOG_PER_SEAT = 8
-"""Documents kept in memory for each seat of a destination; above, deliveries are born queued."""
-
-
-@dataclass(slots=True)
-class Destination:
-    """Where documents go: its connector, the seats for first attempts, and whether it is stopped."""
-
-    name: str
-    settings: DestinationSettings
-    connector: Connector
-    breaker: Breaker
-    seats: asyncio.Semaphore
-    backlog: int = 0
-
-    @property
-    def busy(self) -> bool:
-        return self.backlog >= self.settings.concurrency
-
-    @property
-    def full(self) -> bool:
-        return self.backlog >= self.settings.concurrency * _BACKLOG_PER_SEAT
 
 
 class Processing:
@@ -96,48 +73,20 @@ class Processing:
         self._validation = validation
         self._verification = verification
         self._outbox = outbox
-        self._destinations = {
-            name: Destination(
-                name,
-                settings,
-                connectors[name],
-                Breaker(settings.pause_seconds, context.clock, context.random),
-                asyncio.Semaphore(settings.concurrency),
-            )
-            for name, settings in context.settings.destinations.items()
-        }
+        self._destinations = Destinations(context, connectors)
         self._active: set[uuid.UUID] = set()
         self._started: set[uuid.UUID] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
-        self._room = asyncio.Event()
 
     @property
-    def destinations(self) -> tuple[Destination, ...]:
-        return tuple(self._destinations.values())
+    def destinations(self) -> Destinations:
+        return self._destinations
 
     @property
     def active(self) -> frozenset[uuid.UUID]:
         """Deliveries that this process works on."""
         return frozenset(self._active)
-
-    async def room(self, longest: float) -> None:
-        """Waits, at most `longest` seconds, until this process can take one more document in hand.
-
-        Pacing: a delivery born queued costs a second reading of its message, three times the work. A sender that waits
-        a little for its acknowledgment costs nothing. Stopped destinations do not make anybody wait.
-        """
-        if not self._crowded:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(longest):
-                while self._crowded:
-                    self._room.clear()
-                    await self._room.wait()
-
-    @property
-    def _crowded(self) -> bool:
-        return any(place.full and place.breaker.open_until is None for place in self._destinations.values())
 
     def birth(self, destination: str, priority: Priority = Priority.NORMAL) -> tuple[DeliveryState, datetime]:
         """How a new delivery is born, and when it is due: claimed by this process when it can be tried soon, else
@@ -276,8 +225,7 @@ class Processing:
             return claim
         finally:
             place.breaker.abandoned()
-            place.backlog -= 1
-            self._room.set()
+            self._destinations.left(place)
 
     async def _told_since(self, claim: Claim) -> bool:
         """Whether something was told of the patient while the document waited for its seat."""
@@ -349,7 +297,7 @@ class Processing:
             outcome = Outcome(
                 OutcomeKind.UNKNOWN, "BUG", "Défaut interne du connecteur ; le sort de l'envoi est inconnu."
             )
-        await self._watch(place, outcome)
+        was_stopped = await self._destinations.watch(place, outcome)
         ended = follow(
             claim,
             outcome,
@@ -359,6 +307,7 @@ class Processing:
             source=self._context.random,
             dsn_deadline=self._context.after(self._context.settings.limits.dsn_hours * 3600),
             not_before=place.breaker.open_until,
+            was_stopped=was_stopped,
         )
         reports = reporting.after_attempt(claim, ended)
         acks = self._outbox.write(claim.delivery.message, claim.sender, reports, delivery_id=claim.id)
@@ -376,22 +325,6 @@ class Processing:
             return await place.connector.resolve(claim.delivery)
         outcome = await place.connector.send(claim.delivery)
         return replace(outcome, warnings=(*warnings, *outcome.warnings)) if warnings else outcome
-
-    async def _watch(self, place: Destination, outcome: Outcome) -> None:
-        """Stops or reopens the destination; one event for each change, not one for each document."""
-        if outcome.stop_destination:
-            kind = "destination_stopped" if place.breaker.failed() else None
-        else:
-            kind = "destination_resumed" if place.breaker.passed() else None
-        if kind is None:
-            return
-        _LOG.warning(kind, destination=place.name, code=outcome.code)
-        try:
-            async with self._context.database.connection() as connection:
-                detail = {"destination": place.name, "code": outcome.code, "text": outcome.text}
-                await messages.add_event(connection, kind, self._context.clock(), detail=detail)
-        except STORE_ERRORS as error:
-            _LOG.warning("store_away", step="event", error=type(error).__name__)
 
     async def _finish(self, ended: Sequence[EndedAttempt], back: Sequence[Claim] = ()) -> None:
         """Writes ends until the store takes them: nothing else remembers what the peers answered."""

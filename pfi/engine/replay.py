@@ -8,7 +8,8 @@ a channel that is now decided gets its delivery.
 import uuid
 from dataclasses import dataclass
 
-from pfi.engine.reassessment import Cause, Change, Reassessment
+from pfi.engine.changes import Cause, Change
+from pfi.engine.reassessment import Reassessment
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,11 @@ class VerificationSettings(_Model):
     """How long a confirmation holds for the same INS and traits, in the memory of one process."""
 
 
+class DirectorySettings(_Model):
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the Annuaire Santé connector."""
+
+
 class InsSettings(_Model):
     environment: Environment = Environment.PRODUCTION
     """Which INS OIDs may leave: `production` (NIR, NIA) or `test` (test and demonstration OIDs)."""
@@ -315,6 +320,8 @@ class Settings(_Model):
     """Watch over certificates."""
     reception: ReceptionSettings = ReceptionSettings()
     """What is done with received mails."""
+    directory: DirectorySettings | None = None
+    """Directory of MSSanté mailboxes (`pfi annuaire`). None (the default) = nobody is asked."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Settings":

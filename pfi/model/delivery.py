@@ -41,9 +41,10 @@ class Outcome:
 
     `code` is the peer's own code (`XDSDuplicateUniqueIdInRegistry`, `550`) or ours; `text` is French, free of traits.
     `retry_after` in seconds is the peer's or the connector's wish, `None` = the engine's own schedule. `max_attempts`
-    bounds the tries of a "generic" failure (`spec/dmp.md` section 2.6). `stop_destination` asks for the circuit
-    breaker: trying other documents would fail alike. `evidence` is what to keep for the operator (ids, status; no
-    content, no traits).
+    bounds the tries of a "generic" failure (`spec/dmp.md` section 2.6). `counts`: the attempt uses up one of the tries
+    of the delivery; not when nothing could be tried for a reason that is ours alone (our certificate is out of date).
+    `stop_destination` asks for the circuit breaker: trying other documents would fail alike. `evidence` is what to keep
+    for the operator (ids, status; no content, no traits).
     """
 
     kind: OutcomeKind
@@ -52,6 +53,7 @@ class Outcome:
     recipients: tuple[RecipientOutcome, ...] = ()
     retry_after: float | None = None
     max_attempts: int | None = None
+    counts: bool = True
     stop_destination: bool = False
     warnings: tuple[str, ...] = ()
     evidence: dict[str, str] = field(default_factory=dict)
@@ -133,6 +135,8 @@ class Delivery:
     created_at: datetime
     """When the delivery was decided: the submission time of the lot and the Date of the mail, stable over retries."""
     attempt: int = 1
+    may_have_left: bool = False
+    """An earlier attempt may have arrived without our knowing: what is found at the destination may be its doing."""
     previous_message_id: str = ""
     """Message-ID of the mail that carried the replaced or deleted document, when we sent it."""
     addressees: tuple[Recipient, ...] = ()

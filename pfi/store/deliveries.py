@@ -48,6 +48,8 @@ class Work:
     text: str
     partial_code: str
     uncertain: bool
+    may_have_left: bool
+    """An attempt, whichever, ended in doubt: what is found at the destination may be its doing."""
     mailbox: str
     received_at: datetime
     listener: str
@@ -121,6 +123,8 @@ class EndedAttempt:
     text: str
     partial_code: str = ""
     uncertain: bool = False
+    counted: bool = True
+    """It used up one of the tries of the delivery."""
     results: tuple[RecipientRow, ...] = ()
     acks: tuple[NewAck, ...] = ()
 
@@ -396,6 +400,7 @@ def _work(row: asyncpg.Record) -> Work:
         text=row["text"],
         partial_code=row["partial_code"],
         uncertain=row["uncertain"],
+        may_have_left=row["may_have_left"],
         mailbox=row["mailbox"],
         received_at=row["received_at"],
         listener=row["listener"],
@@ -427,6 +432,7 @@ def _ended_row(ended: EndedAttempt) -> dict[str, Any]:
         "text": ended.text,
         "partial_code": ended.partial_code,
         "uncertain": ended.uncertain,
+        "counted": ended.counted,
         "finished_at": None if ended.state in OPEN else ended.ended_at,
     }
 

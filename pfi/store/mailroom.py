@@ -235,8 +235,8 @@ async def end(connection: Connection, worker: uuid.UUID, ended: EndedHandover) -
         ended.fence,
         ended.state,
         ended.next_try,
-        clean(ended.code),
-        clean(ended.text),
+        ended.code,
+        ended.text,
         None if ended.state is HandoverState.QUEUED else ended.ended_at,
     )
     return next(iter(_runnables(rows)), None)

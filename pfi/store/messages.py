@@ -3,7 +3,7 @@
 import base64
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -122,12 +122,29 @@ class KnownPatient:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A message that was accepted before, with the answer that it got."""
+
+    id: int
+    ack: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An earlier message with what is needed to read it again."""
+
+    earlier: Earlier
+    listener: str
+    received_at: datetime
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the store knows before a message is concluded."""
 
-    same_message: int | None
+    same: Earlier | None
     """The same message, accepted before."""
-    same_message_ack: bytes | None
     same_control_id: bool
     """The same peer and MSH-10 were accepted with another body."""
     records: tuple[KnownPatient, ...]
@@ -167,8 +184,7 @@ async def look_up(connection: Connection, sender_key: str, control_id: str, dige
     (row,) = await connection.fetch(_SQL["look_up"], clean(sender_key), clean(control_id), digest, keys.every)
     same = row["same_message"]
     return Known(
-        same_message=same["id"] if same else None,
-        same_message_ack=base64.b64decode(same["ack"]) if same and same["ack"] else None,
+        same=Earlier(same["id"], base64.b64decode(same["ack"]) if same["ack"] else None) if same else None,
         same_control_id=row["same_control_id"],
         records=tuple(
             KnownPatient(
@@ -182,6 +198,17 @@ async def look_up(connection: Connection, sender_key: str, control_id: str, dige
         ),
         keys=keys,
     )
+
+
+async def with_documents(
+    connection: Connection, sender_key: str, control_id: str, unique_ids: Iterable[str]
+) -> tuple[Kept, ...]:
+    """The last messages that were accepted under this control id and carry one of these documents, newest first; not
+    those whose body was purged, or of which something was refused or given up."""
+    rows = await connection.fetch(
+        _SQL["with_documents"], clean(sender_key), clean(control_id), [clean(each) for each in unique_ids]
+    )
+    return tuple(Kept(Earlier(row["id"], row["ack"]), row["listener"], row["received_at"], row["body"]) for row in rows)
 
 
 async def accept(

@@ -10,7 +10,8 @@ from samples.generator import world
 from tests.acceptance.explaining import SAMPLES
 from tests.acceptance.outgoing import Outgoing, outgoing, sent_messages
 from tests.acceptance.outgoing import outgoing_sample as sample
-from tests.unit.mssante.reader import UNIQUE_ID, Archive, attachments, read_archive
+from tests.unit.mssante.reader import attachments
+from tests.unit.mssante.xdm import UNIQUE_ID, Archive, agrees_with_cda, read_archive
 
 PATIENT_DOMAIN = "@patient.mssante.fr"
 
@@ -69,7 +70,8 @@ def test_the_archive_holds_the_documents_as_received_with_their_hash_and_size(se
         assert [archive.document(entry) for entry in archive.entries] == list(sent.documents)
         found = [entry.identifiers[UNIQUE_ID] for entry in archive.entries]
         assert found == [each["unique_id"] for each in sent.explained["documents"]]
-        assert {"README.TXT", "INDEX.HTM", "IHE_XDM/SUBSET01/METADATA.XML"} <= set(archive.members)
+        for entry, document in zip(archive.entries, sent.documents, strict=True):
+            agrees_with_cda(entry, document)
 
 
 def test_the_headers_of_the_trusted_space_say_what_is_inside(sent: Outgoing) -> None:

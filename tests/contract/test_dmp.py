@@ -1,6 +1,7 @@
 """The DMP connector against small servers: the transactions, and every moment at which a call can die."""
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,12 +22,12 @@ from pfi.model.parties import Author
 from pfi.model.submission import Request
 from pfi.standards.x509.authority import TestAuthority
 from tests.contract.dmp_peer import Call, Handler, Peer, refusing_certificates, serving
-from tests.unit.dmp.given import NOW, certificates, delivery, settings, surroundings
+from tests.unit.dmp.given import NOW, PATIENT, certificates, delivery, settings, surroundings
 from tests.unit.dmp.test_answers import RS, envelope, response
 from tests.unit.dmp.test_existence import answer as existence_answer
 from tests.unit.dmp.test_existence import person
 from tests.unit.dmp.test_soap import fault
-from tests.unit.xds.documents import MATRICULE, document, replacing
+from tests.unit.xds.documents import MATRICULE, N3_BODY, document, replacing
 
 QUERY = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
 RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
@@ -205,6 +206,18 @@ async def test_an_outcome_never_shows_a_trait(folder: Path) -> None:
     assert "PAT-TROIS" not in repr(outcome)
 
 
+@pytest.mark.parametrize("transaction", ["feed", "deletion"])
+async def test_an_outcome_never_shows_a_trait_of_the_document_either(folder: Path, transaction: str) -> None:
+    """The message names the patient otherwise than the document does."""
+    married = replace(PATIENT, traits=replace(PATIENT.traits, birth_name="DURAND", given_names="ZOE"))
+    told = response("Failure", ("XDSRegistryError", "Error"), context="PAT-TROIS ou DURAND")
+    request = Request.DELETE if transaction == "deletion" else Request.INITIAL
+    registry = [says(found("urn:uuid:9")), says(told)]
+    dmp = Dmp([says(told)], registry)
+    outcome, _ = await sent(folder, dmp, delivery(patient=married, request=request), existence={"enabled": False})
+    assert outcome.evidence["context"] == "*** ou ***"
+
+
 # --- moments of death ---
 
 
@@ -364,9 +377,39 @@ async def test_already_there_at_the_first_attempt_is_a_refusal(folder: Path) -> 
     assert (outcome.kind, outcome.code) == (OutcomeKind.REFUSED, "XDSDuplicateUniqueIdInRegistry")
 
 
-async def test_already_there_at_a_later_attempt_is_delivered(folder: Path) -> None:
-    outcome, _ = await sent(folder, Dmp([says(DUPLICATE)]), delivery(attempt=2))
+async def test_already_there_after_a_doubt_is_delivered(folder: Path) -> None:
+    outcome, _ = await sent(folder, Dmp([says(DUPLICATE)]), delivery(may_have_left=True))
     assert outcome.kind is OutcomeKind.DELIVERED
+
+
+async def test_a_doubt_remains_when_nothing_can_be_asked(folder: Path) -> None:
+    unasked = delivery(patient=replace(PATIENT, ins=None))
+    async with opened(folder, Dmp()) as (connector, peer):
+        assert (await connector.send(unasked)).kind is OutcomeKind.REFUSED
+        for asked in (connector.resolve, connector.look):
+            outcome = await asked(unasked)
+            assert (outcome.kind, outcome.code) == (OutcomeKind.UNKNOWN, "DMP_INS_NOT_QUALIFIED")
+    assert peer.calls == []
+
+
+async def test_a_doubt_remains_while_our_certificate_is_out_of_date(folder: Path) -> None:
+    now = [NOW]
+    async with Peer(folder, Dmp()) as peer:
+        connector = DmpConnector(settings(folder, peer.url), surroundings(lambda: now[0]))
+        await connector.open()
+        now[0] += timedelta(days=4000)
+        for asked, kind in (
+            (connector.send, OutcomeKind.NOT_DELIVERED),
+            (connector.resolve, OutcomeKind.UNKNOWN),
+            (connector.look, OutcomeKind.UNKNOWN),
+        ):
+            outcome = await asked(delivery())
+            assert (outcome.kind, outcome.code) == (kind, "CERTIFICATE_EXPIRED")
+            assert outcome.stop_destination
+            assert outcome.retry_after
+            assert not outcome.counts
+        await connector.close()
+    assert peer.calls == []
 
 
 @pytest.mark.parametrize("registry", [cuts, says_status(503), says(response("Success"))])
@@ -438,7 +481,7 @@ async def test_a_deletion_of_an_id_that_the_dmp_cannot_know_is_refused(folder: P
 async def test_a_document_that_is_no_longer_there_was_deleted_by_the_doubtful_attempt(folder: Path) -> None:
     outcome, _ = await resolved(folder, Dmp(), DELETION)
     assert outcome.kind is OutcomeKind.DELIVERED
-    outcome, _ = await sent(folder, Dmp(), replace(DELETION, attempt=2))
+    outcome, _ = await sent(folder, Dmp(), replace(DELETION, may_have_left=True))
     assert outcome.kind is OutcomeKind.DELIVERED
 
 
@@ -447,6 +490,97 @@ async def test_a_document_that_is_still_there_is_deleted_again(folder: Path) -> 
     outcome, peer = await resolved(folder, Dmp(registry=registry), DELETION)
     assert outcome.kind is OutcomeKind.DELIVERED
     assert len(peer.calls) == 3
+
+
+async def test_only_an_attempt_that_may_have_left_can_have_deleted(folder: Path) -> None:
+    outcome, _ = await sent(folder, Dmp(), replace(DELETION, attempt=2))
+    assert (outcome.kind, outcome.code) == (OutcomeKind.REFUSED, "DMP_DOCUMENT_NOT_FOUND")
+
+
+async def test_already_there_after_attempts_that_did_not_leave_is_a_refusal(folder: Path) -> None:
+    outcome, _ = await sent(folder, Dmp([says(DUPLICATE)]), delivery(attempt=2))
+    assert (outcome.kind, outcome.code) == (OutcomeKind.REFUSED, "XDSDuplicateUniqueIdInRegistry")
+
+
+# --- two renditions: one TD3.3c each ---
+
+N3 = document(document_id='<id root="1.2.250.1.999.1.1.7003"/>', body=N3_BODY)
+BOTH = replace(DELETION, documents=(document(), N3))
+ONE, OTHER, GONE, DELETED = says(found("urn:uuid:1")), says(found("urn:uuid:3")), says(found()), says(CREATED)
+
+
+def deletions(peer: Peer) -> list[str]:
+    """entryUUID of each deletion, which names one and is a lot of its own."""
+    bodies = [call.body for call in peer.calls if b"UpdateAvailabilityStatus" in call.body]
+    lots = {re.findall(rb'value="(1\.2\.250\.1\.999\.1\.1[01])"', body)[0] for body in bodies}
+    assert len(lots) == len(bodies)
+    return [reference.decode() for body in bodies for reference in re.findall(rb'targetObject="([^"]+)"', body)]
+
+
+async def test_both_renditions_are_deleted_each_by_a_lot_of_its_own(folder: Path) -> None:
+    outcome, peer = await sent(folder, Dmp(registry=[ONE, OTHER, DELETED]), BOTH)
+    assert outcome.kind is OutcomeKind.DELIVERED
+    assert deletions(peer) == ["urn:uuid:1", "urn:uuid:3"]
+    assert outcome.evidence["submission_set"] == "1.2.250.1.999.1.10 1.2.250.1.999.1.11"
+
+
+async def test_of_two_renditions_only_the_one_still_there_is_deleted_after_a_doubt(folder: Path) -> None:
+    outcome, peer = await sent(folder, Dmp(registry=[ONE, OTHER, DELETED, cuts]), BOTH)
+    assert outcome.kind is OutcomeKind.UNKNOWN
+    assert deletions(peer) == ["urn:uuid:1", "urn:uuid:3"]
+    outcome, peer = await resolved(folder, Dmp(registry=[GONE, OTHER, GONE, OTHER, DELETED]), BOTH)
+    assert outcome.kind is OutcomeKind.DELIVERED
+    assert deletions(peer) == ["urn:uuid:3"]
+
+
+async def test_the_second_rendition_waits_for_the_end_of_the_first(folder: Path) -> None:
+    for say, kind in (
+        (cuts, OutcomeKind.UNKNOWN),
+        (says(response("Failure", ("XDSRegistryBusy", "Error"))), OutcomeKind.NOT_DELIVERED),
+        (says(response("Failure", ("XDSMetadataVersionError", "Error"))), OutcomeKind.REFUSED),
+    ):
+        outcome, peer = await sent(folder, Dmp(registry=[ONE, OTHER, say]), BOTH)
+        assert outcome.kind is kind
+        assert deletions(peer) == ["urn:uuid:1"]
+
+
+def test_the_preview_of_a_deletion_shows_both_requests(folder: Path) -> None:
+    shown = DmpConnector(settings(folder), surroundings()).preview(BOTH).content
+    assert shown.count(b"POST /registry") == 2
+    assert shown.count(b"UpdateAvailabilityStatus") == 2
+
+
+# --- carried out late, between our look and our second sending ---
+
+PARENT = says(found("urn:uuid:6"))
+DEPRECATED = says(response("Failure", ("XDSRegistryDeprecatedDocumentError", "Error")))
+UNRESOLVED = says(response("Failure", ("UnresolvedReferenceException", "Error")))
+
+
+@pytest.mark.parametrize(
+    ("of", "repository", "registry", "kind"),
+    [
+        (REPLACEMENT, [DEPRECATED], [GONE, PARENT, ONE], OutcomeKind.DELIVERED),
+        (REPLACEMENT, [DEPRECATED], [GONE, PARENT, GONE], OutcomeKind.REFUSED),
+        (REPLACEMENT, [DEPRECATED], [GONE, PARENT, cuts], OutcomeKind.UNKNOWN),
+        (REPLACEMENT, [], [GONE, GONE, ONE], OutcomeKind.DELIVERED),
+        (DELETION, [], [ONE, ONE, UNRESOLVED, GONE], OutcomeKind.DELIVERED),
+        (DELETION, [], [ONE, ONE, UNRESOLVED, ONE], OutcomeKind.REFUSED),
+        (DELETION, [], [ONE, ONE, UNRESOLVED, cuts], OutcomeKind.UNKNOWN),
+    ],
+)
+async def test_a_target_that_moved_may_have_been_moved_by_ourselves(
+    folder: Path, of: Delivery, repository: list[Say], registry: list[Say], kind: OutcomeKind
+) -> None:
+    outcome, peer = await resolved(folder, Dmp(repository, list(registry)), of)
+    assert outcome.kind is kind
+    assert peer.paths.count("/registry") == len(registry)
+
+
+async def test_without_any_doubt_a_target_that_moved_is_a_refusal(folder: Path) -> None:
+    outcome, peer = await sent(folder, Dmp([DEPRECATED], [PARENT]), REPLACEMENT)
+    assert (outcome.kind, outcome.code) == (OutcomeKind.REFUSED, "XDSRegistryDeprecatedDocumentError")
+    assert peer.paths.count("/registry") == 1
 
 
 @pytest.mark.parametrize(

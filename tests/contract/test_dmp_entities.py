@@ -129,9 +129,9 @@ async def test_a_document_of_an_unknown_entity_is_refused_without_any_network(sa
     await connector.open()
     assert SENDER.organization is not None
     stranger = replace(SENDER, organization=replace(SENDER.organization, identifier="1330000001"))
-    for attempt in (connector.send, connector.resolve):
+    for attempt, kind in ((connector.send, OutcomeKind.REFUSED), (connector.resolve, OutcomeKind.UNKNOWN)):
         outcome = await attempt(replace(fresh(sandbox), sender=stranger))
-        assert (outcome.kind, outcome.code) == (OutcomeKind.REFUSED, "DMP_ENTITY_UNKNOWN")
+        assert (outcome.kind, outcome.code) == (kind, "DMP_ENTITY_UNKNOWN")
     assert sandbox.dmp.calls == []
     await connector.close()
 
@@ -145,6 +145,10 @@ async def test_what_befalls_one_entity_does_not_stop_the_others(sandbox: Sandbox
     assert (theirs.kind, theirs.code) == (OutcomeKind.NOT_DELIVERED, "CERTIFICATE_EXPIRED")
     assert not theirs.stop_destination
     assert theirs.retry_after is not None
+    assert not theirs.counts
+    doubt = await connector.resolve(replace(fresh(sandbox), sender=SENDER))
+    assert replace(doubt, kind=theirs.kind) == theirs
+    assert doubt.kind is OutcomeKind.UNKNOWN
     assert (await connector.send(fresh(sandbox))).kind is OutcomeKind.DELIVERED
     results = {result.subject: result.ok for result in await connector.check()}
     assert results[f"certificat de signature (ORG_SIGN) de l'entité {SECOND}"] is False

@@ -32,7 +32,7 @@ class Reception:
     async def receive(self, mailbox: str, take: Take) -> None:
         """Gives each mail of one mailbox to `take` and moves it where `take` says, until cancelled.
 
-        Of a mail over `max_bytes`, `take` gets the header, told so, and it goes where a person looks. When `take` raises, the
+        Of a mail over `max_bytes`, `take` gets the header, and it goes where a person looks. When `take` raises, the
         mail stays, the others go on, and it is given again later. Raises PfiError when the mailbox cannot be read.
         """
         if mailbox not in self._inboxes:

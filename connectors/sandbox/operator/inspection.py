@@ -61,8 +61,7 @@ def inspect(content: bytes, sender: str, recipients: tuple[str, ...]) -> Inspect
     if mail.defects:
         raise RefusedMailError("structure MIME défectueuse")
     _check_headers(mail, sender, recipients)
-    report = mail.get_content_type() == "multipart/report"
-    if report:
+    if mail.get_content_type() == "multipart/report" or not sender:
         return Inspected(str(mail["Message-ID"]), str(mail["Subject"]), (), ())
     archive = _archive(mail)
     documents = _read_archive(archive)
@@ -82,7 +81,9 @@ def _check_headers(mail: EmailMessage, sender: str, recipients: tuple[str, ...])
             raise RefusedMailError(f"en-tête {name} absent ou répété")
     if "Sender" in mail:
         raise RefusedMailError("en-tête Sender interdit")
-    if _addresses(mail, "From") != [sender]:
+    if not sender and str(mail.get("Auto-Submitted", "no")).lower() == "no":
+        raise RefusedMailError("chemin de retour nul : réservé aux réponses automatiques (Auto-Submitted)")
+    if sender and _addresses(mail, "From") != [sender]:
         raise RefusedMailError("From n'est pas la boîte qui envoie")
     # A later attempt serves who is left, with the same mail: To may name more than the envelope, never less.
     named = set(_addresses(mail, "To"))

@@ -129,7 +129,7 @@ class OperatorServer(OperatorHooks):
         """The reply to MAIL."""
         certificate = server.client_certificate()
         entity = entity_of(certificate) if certificate is not None else ""
-        if entity != LEGAL_ENTITY or address.lower() not in self.owned:
+        if entity != LEGAL_ENTITY or (address and address.lower() not in self.owned):
             return "550 5.7.1 sender mailbox not owned by this certificate"
         return "250 2.1.0 OK"
 
@@ -181,7 +181,8 @@ class OperatorServer(OperatorHooks):
         else:
             self.mailboxes.deliver(address, content)
             report = RecipientReport(address, wishes.original, True, "2.0.0", "250 2.0.0 delivered")
-        if wishes.wants("SUCCESS" if report.delivered else "FAILURE"):
+        # Nobody is told of a mail that nobody may answer (null path).
+        if sender and wishes.wants("SUCCESS" if report.delivered else "FAILURE"):
             dsn = write_dsn(
                 report,
                 sender=sender,

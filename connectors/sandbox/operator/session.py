@@ -85,7 +85,7 @@ class OperatorSession(SMTP):
         if address is None:
             await self.push("501 5.5.4 Syntax: MAIL FROM:<address>")
             return
-        if self.current().mail_from:
+        if self.current().mail_from is not None:
             await self.push("503 5.5.1 nested MAIL command")
             return
         try:
@@ -105,7 +105,7 @@ class OperatorSession(SMTP):
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - name given by aiosmtpd
         if await self.check_helo_needed("EHLO"):
             return
-        if not self.current().mail_from:
+        if self.current().mail_from is None:
             await self.push("503 5.5.1 need MAIL command")
             return
         address, parameters = _split(arg, "TO:")

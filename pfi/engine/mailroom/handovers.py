@@ -20,6 +20,7 @@ from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.store import mailroom, messages, queue
 from pfi.store.database import POISON_ERRORS, STORE_ERRORS, Connection
 from pfi.store.mailroom import EndedHandover, HandoverKind, HandoverState, HandoverWork
+from pfi.store.values import clean
 
 _LOG = get_logger("mailroom")
 
@@ -143,7 +144,8 @@ class Handovers:
                 if outcome.retry_after is not None:
                     wait = timedelta(seconds=outcome.retry_after)
                 next_try = now + wait
-        return EndedHandover(work.id, work.fence, state, next_try, outcome.code, outcome.text, now)
+        # What a neighbour says must never be what keeps its answer from being written.
+        return EndedHandover(work.id, work.fence, state, next_try, clean(outcome.code), clean(outcome.text), now)
 
 
 async def recover(

@@ -20,7 +20,7 @@ from pfi.engine.mailroom.settings import ReceptionSettings
 from pfi.engine.mailroom.writing import Writer
 from pfi.engine.notifications import Notifications, Taken
 from pfi.model.finding import Finding, Severity
-from pfi.standards.mail.address import domain_of
+from pfi.standards.mail.address import domain_of, is_patient
 from pfi.standards.mail.dsn import read_dsn
 from pfi.standards.mail.error_mail import read_error_mail
 from pfi.standards.mail.inbound import InboundMail, read_mail
@@ -70,6 +70,13 @@ _STRANGER = Finding(
     "from",
     "L'expéditeur n'est pas dans l'espace de confiance MSSanté (liste blanche) : rien n'est intégré ni répondu.",
     "mssante digest §11",
+)
+_FROM_PATIENT = Finding(
+    "MAIL_FROM_PATIENT",
+    Severity.WARNING,
+    "from",
+    "Un usager a envoyé des documents : rien n'est intégré sans qu'une personne les ait lus.",
+    "mssante digest §9",
 )
 _TOO_LARGE = Finding(
     "MAIL_OVER_LIMIT",
@@ -149,6 +156,8 @@ class Reception:
                 filing = await self._keep(received, raw, _STRANGER)
             elif kind in _REPORTS:
                 filing = await self._report(received, raw)
+            elif kind is MailKind.DOCUMENT and is_patient(mail.sender):
+                filing = await self._keep(received, raw, _FROM_PATIENT)
             elif kind is MailKind.DOCUMENT:
                 filing = await self._documents(received, raw)
             else:
@@ -216,7 +225,7 @@ class Reception:
             }
             repeated = bool(opened.documents) and not new
             findings = (*opened.findings, _REPEATED) if len(new) < len(opened.documents) else opened.findings
-            answer, answer_to = (Reply.NONE, "") if repeated else reply_to(mail, self._reception)
+            answer, answer_to = reply_to(mail, self._reception)
             message_id = await self._store(
                 connection,
                 received,
@@ -226,15 +235,16 @@ class Reception:
                 MailState.INTEGRATED if repeated else MailState.OPEN,
                 code=_REPEATED.code if repeated else "",
                 text=_REPEATED.text if repeated else "",
-                answer=answer,
-                answer_to=answer_to,
+                answer=Reply.NONE if repeated else answer,
+                answer_to="" if repeated else answer_to,
             )
             if message_id is not None:
                 named = [(each.document, each.request) for each in opened.documents]
                 await mailroom.add_documents(connection, message_id, named)
             if message_id is not None and not repeated:
                 await self._hand_over(connection, message_id, received, opened, new)
-        held = any(each.held for each in new.values())
+        # A mail that comes again, because it could not be moved, goes where it should have gone.
+        held = any(each.held for each in opened.documents)
         return Filing.ATTENTION if opened.failed or held or answer is Reply.PERSON else Filing.DOCUMENTS
 
     async def _hand_over(

@@ -170,7 +170,9 @@ def _list(document: etree._Element, element: etree._Element) -> Iterator[Block]:
 def _table(document: etree._Element, element: etree._Element) -> Iterator[Block]:
     header: list[tuple[Cell, ...]] = []
     rows: list[tuple[Cell, ...]] = []
-    for part in element.iterchildren(f"{N}thead", f"{N}tbody", f"{N}tfoot", f"{N}tr"):
+    parts = element.iterchildren(f"{N}thead", f"{N}tbody", f"{N}tfoot", f"{N}tr")
+    # The schema puts `tfoot` before `tbody`; it is read last, as browsers show it.
+    for part in sorted(parts, key=lambda part: part.tag == f"{N}tfoot"):
         lines = [part] if part.tag == f"{N}tr" else part.iterchildren(f"{N}tr")
         kept = header if part.tag == f"{N}thead" else rows
         for line in lines:

@@ -16,6 +16,8 @@ _FORBIDDEN: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200e\\u2
 _BLANKS: Final = re.compile(r"[ \t]+")
 _TOKEN: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\Z")
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*\Z")
+_LONGEST_WORD: Final = 60
+"""Characters of a word that stays as it is; a longer one could not be folded."""
 _MAX_LINE: Final = 998
 """RFC 5322 §2.1.1, without CRLF."""
 
@@ -43,7 +45,7 @@ def mailbox(name: str, address: str, label: str) -> bytes:
     shown = clean(label)
     if not shown:
         return token(name, address)
-    if shown.isascii() and "=?" not in shown:
+    if shown.isascii() and "=?" not in shown and len(shown) <= _LONGEST_WORD:
         phrase = shown if _ATOMS.match(shown) else f'"{quote(shown)}"'
     else:
         phrase = _encoded(shown, len(name) + 2)
@@ -68,11 +70,16 @@ def file_name_parameter(parameter: str, file_name: str) -> str:
     return f"{plain};\r\n {parameter}*=UTF-8''{percent_encode(name, safe='')}"
 
 
+def _stays(word: str) -> bool:
+    return word.isascii() and "=?" not in word and len(word) <= _LONGEST_WORD
+
+
 def _encoded(value: str, taken: int) -> str:
     """Leading ASCII words stay readable (`XDM/1.0/DDM+...` is what filters look for); from the first other word on,
-    everything is in encoded words. An ASCII word that looks like one would be decoded by readers: encoded too."""
+    everything is in encoded words. An ASCII word that looks like one would be decoded by readers: encoded too, and so
+    is one that is too long for a line."""
     words = value.split(" ")
-    plain = next((at for at, word in enumerate(words) if not word.isascii() or "=?" in word), len(words))
+    plain = next((at for at, word in enumerate(words) if not _stays(word)), len(words))
     header = Header(" ".join(words[:plain]), "us-ascii", maxlinelen=76, header_name="X" * max(1, taken - 2))
     if plain < len(words):
         header.append(" ".join(words[plain:]), "utf-8")

@@ -1,6 +1,8 @@
 """Names shown to readers: the Subject of a mail and the file names of its PDF (MSSanté digest §4.3, §4.6)."""
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
@@ -12,13 +14,18 @@ from pfi.standards.mail.letters import without_accents
 
 PREFIX: Final = "XDM/1.0/DDM+"
 LABEL_LENGTH: Final = 40
+REPLACED: Final = "[Annule et remplace] "
+"""A habit of some software before the prefix of a replacement; not normative (MSSanté digest §5.3)."""
 
 _NOT_IN_FILE_NAMES: Final = re.compile(r'[/\\:*?"<>|]+')
+_FILE_NAME_BYTES: Final = 240
+"""In UTF-8, extension and number apart: file systems take 255, and a line of a mail 998 characters."""
 
 
 def label(document: Document) -> str:
     """`code/@displayName` cut at 40 characters; the title when the code has no label."""
-    return clean(document.header.code.label or document.header.title)[:LABEL_LENGTH].rstrip()
+    composed = unicodedata.normalize("NFC", document.header.code.label or document.header.title)
+    return clean(composed)[:LABEL_LENGTH].rstrip()
 
 
 def family_name(traits: Traits) -> str:
@@ -35,12 +42,21 @@ def given_name(traits: Traits) -> str:
 def subject(documents: Sequence[Document], traits: Traits) -> str:
     """`XDM/1.0/DDM+<libellé> <NOM> <prénom> <JJ/MM/AAAA>`, not encoded.
 
-    The renditions of one document (same code, same title) count as one. An unknown date is left out.
+    The N1 and the N3 of one document (same code, same title) count as one. An unknown date is left out.
     """
-    distinct = {(document.header.code.code, clean(document.header.title)) for document in documents}
-    what = label(documents[0]) if len(distinct) == 1 else f"{len(documents)} documents"
+    count = _distinct(documents)
+    what = label(documents[0]) if count == 1 else f"{count} documents"
     words = (what, family_name(traits), given_name(traits), french_date(traits.birth_date))
     return PREFIX + " ".join(word for word in words if word)
+
+
+def _distinct(documents: Sequence[Document]) -> int:
+    """Clinical documents: of each code and title, as many as there are at the level that has most of them."""
+    levels: dict[tuple[str, str], Counter[str]] = {}
+    for document in documents:
+        header = document.header
+        levels.setdefault((header.code.code, clean(header.title)), Counter())[header.level] += 1
+    return sum(max(each.values()) for each in levels.values())
 
 
 def french_date(timestamp: str) -> str:
@@ -62,13 +78,19 @@ def pdf_file_names(documents: Sequence[Document], traits: Traits, record_number:
         event = document.header.principal_event
         day = (event.start if event is not None else "")[:8] or document.header.effective_time[:8]
         parts = (day, label(document), family_name(traits), given_name(traits), record_number)
-        stem = "_".join(filter(None, (_file_name_part(part) for part in parts)))
+        whole = "_".join(filter(None, (_file_name_part(part) for part in parts))).encode("utf-8")
+        stem = whole[:_FILE_NAME_BYTES].decode("utf-8", "ignore").rstrip(". ")
         name, copy = f"{stem}.pdf", 1
-        while name.lower() in {taken.lower() for taken in names}:
+        while _folded(name) in map(_folded, names):
             copy += 1
             name = f"{stem}_{copy}.pdf"
         names.append(name)
     return tuple(names)
+
+
+def _folded(name: str) -> str:
+    """Names alike for a file system without case, or for a reader that takes the ASCII form."""
+    return without_accents(name).lower()
 
 
 def _file_name_part(text: str) -> str:

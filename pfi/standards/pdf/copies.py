@@ -20,19 +20,32 @@ _RTF = frozenset({"text/rtf", "application/rtf"})
 def pdf_copies(documents: Sequence[Document], moment: datetime) -> tuple[bytes, ...]:
     """One PDF for each document, in order.
 
-    A PDF that a document carries is taken byte for byte. An N3 without one takes the PDF of the N1 that travels with
-    it. Anything else is rendered, dated `moment`. Slow: call it from a thread. Raises CdaUnreadableError, BugError.
+    A PDF that a document carries is taken byte for byte. An N3 without one takes the PDF of the N1 of the same
+    document that travels with it. Anything else is rendered, dated `moment`. Slow: call it from a thread. Raises
+    CdaUnreadableError, BugError.
     """
     roots = [parse_cda(document.content) for document in documents]
     own = [embedded_pdf(document.content, root) for document, root in zip(documents, roots, strict=True)]
-    of_n1 = next(
-        (pdf for document, pdf in zip(documents, own, strict=True) if pdf and document.header.level is Level.N1), None
+    return tuple(
+        pdf or _of_companion(document, documents, own) or render(document.content, moment, root)
+        for document, root, pdf in zip(documents, roots, own, strict=True)
     )
-    copies = []
-    for document, root, pdf in zip(documents, roots, own, strict=True):
-        companion = of_n1 if document.header.level is Level.N3 else None
-        copies.append(pdf or companion or render(document.content, moment, root))
-    return tuple(copies)
+
+
+def _of_companion(document: Document, documents: Sequence[Document], own: Sequence[bytes | None]) -> bytes | None:
+    """The PDF of the N1 of the same clinical document: same type, same title, and no other N1 or N3 has both.
+
+    Any doubt gives none: the reader would see the words of another document.
+    """
+    alike = [index for index, each in enumerate(documents) if _same(each, document)]
+    levels = sorted(documents[index].header.level for index in alike)
+    if document.header.level is not Level.N3 or levels != [Level.N1, Level.N3]:
+        return None
+    return next((own[index] for index in alike if documents[index].header.level is Level.N1), None)
+
+
+def _same(one: Document, other: Document) -> bool:
+    return one.header.code.code == other.header.code.code and one.header.title.split() == other.header.title.split()
 
 
 def render(content: bytes, moment: datetime, root: etree._Element | None = None) -> bytes:

@@ -22,14 +22,25 @@ _LEADING: Final = 1.25
 _TALLEST: Final = 200.0
 """Points; a row that is estimated lower stays on one page. The page has three times as many."""
 _BOLD: Final = 1.1
+_ROUNDING: Final = 0.05
+"""Points that rounding takes from a width at most."""
 _LETTERS: Final = (
     ("iljtfrI.,;:!|'’()[]-/ ", 0.38),
     ("mwMWŒÆœæ@%—…", 0.95),
     ("ABCDEFGHJKLNOPQRSTUVXYZÀÂÄÉÈÊËÎÏÔÖÙÛÜÇ", 0.72),
 )
 _OTHER_LETTER: Final = 0.53
-_ADVANCE: Final = {letter: width for letters, width in _LETTERS for letter in letters}
-"""Width of letters in the size of the font, a little more than they are."""
+
+
+class _Advances(dict[str, float]):
+    """Width of letters in the size of the font, a little more than they are."""
+
+    def __missing__(self, _: str) -> float:
+        return _OTHER_LETTER
+
+
+_ADVANCES: Final = _Advances(dict.fromkeys(map(chr, range(0x20, 0x100)), _OTHER_LETTER))
+_ADVANCES.update({letter: width for letters, width in _LETTERS for letter in letters})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +78,10 @@ def place(table: Table, width: float = PAGE_WIDTH) -> Grid:
     # A column in which no cell starts only widens its neighbours: real documents have many.
     used = sorted({each.x for each in (*head, *cells)})
     head, cells = _compact(head, used), _compact(cells, used)
-    widths, size, tight = _widths((*head, *cells), len(used), width)
-    measured = _measured((*head, *cells), widths, size)
+    placed = (*head, *cells)
+    needs = [_need(each) for each in placed]
+    widths, size, tight = _widths(placed, needs, len(used), width)
+    measured = _measured(placed, needs, widths, size)
     return Grid(widths, size, tight, measured[: len(head)], measured[len(head) :])
 
 
@@ -128,12 +141,22 @@ def _overflow(placed: list[Placed], rest: Sequence[Cell]) -> None:
     placed[-1] = replace(last, cell=replace(cell, text=words, media=media))
 
 
-def _widths(placed: Sequence[Placed], columns: int, width: float) -> tuple[tuple[float, ...], float, bool]:
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What the text of a cell asks for: its longest word and its lines, in the size of the font."""
+
+    word: float
+    lines: tuple[float, ...]
+
+
+def _widths(
+    placed: Sequence[Placed], needs: Sequence[_Need], columns: int, width: float
+) -> tuple[tuple[float, ...], float, bool]:
     """The largest font in which every column holds its longest word; what is left goes to the longest lines."""
     least, wanted = [_OTHER_LETTER] * columns, [_OTHER_LETTER] * columns
-    for each in sorted(placed, key=lambda cell: cell.colspan):
-        word = min(_longest_word(each), _LONGEST_WORD)
-        line = min(max((_length(line, each) for line in each.cell.text.split("\n")), default=0.0), _WIDEST)
+    for each, need in sorted(zip(placed, needs, strict=True), key=lambda pair: pair[0].colspan):
+        word = min(need.word, _LONGEST_WORD)
+        line = min(max(need.lines), _WIDEST)
         for demands, demand in ((least, word), (wanted, max(word, line))):
             share = demand / each.colspan
             for column in range(each.x, each.x + each.colspan):
@@ -152,12 +175,14 @@ def _widths(placed: Sequence[Placed], columns: int, width: float) -> tuple[tuple
     return tuple(round(floor + more, 1) for floor, more in zip(floors, extra, strict=True)), size, False
 
 
-def _measured(placed: Sequence[Placed], widths: Sequence[float], size: float) -> tuple[Placed, ...]:
+def _measured(
+    placed: Sequence[Placed], needs: Sequence[_Need], widths: Sequence[float], size: float
+) -> tuple[Placed, ...]:
     """Cells with what their words need: one that does not fit is cut, a row that is low stays in one piece."""
     heights: dict[int, float] = {}
     rooms = [sum(widths[each.x : each.x + each.colspan]) - _INSET for each in placed]
-    for each, room in zip(placed, rooms, strict=True):
-        lines = sum(1 + int(_length(line, each) * size / max(room, 1.0)) for line in each.cell.text.split("\n"))
+    for each, need, room in zip(placed, needs, rooms, strict=True):
+        lines = sum(1 + int(line * size / max(room, 1.0)) for line in need.lines)
         # An image may be as tall as a row may be: its row is left to itself.
         height = _TALLEST + 1 if each.cell.media else lines * size * _LEADING / each.rowspan
         for row in range(each.y, each.y + each.rowspan):
@@ -166,17 +191,21 @@ def _measured(placed: Sequence[Placed], widths: Sequence[float], size: float) ->
         replace(
             each,
             whole=sum(heights[row] for row in range(each.y, each.y + each.rowspan)) <= _TALLEST,
-            cut=_longest_word(each) * size > room,
+            cut=need.word * size > room + _ROUNDING * each.colspan,
         )
-        for each, room in zip(placed, rooms, strict=True)
+        for each, need, room in zip(placed, needs, rooms, strict=True)
     )
 
 
-def _longest_word(placed: Placed) -> float:
-    return max((_length(word, placed) for word in placed.cell.text.split()), default=0.0)
+def _need(placed: Placed) -> _Need:
+    text = placed.cell.text
+    weight = _BOLD if placed.header or placed.cell.strong else 1.0
+    return _Need(
+        word=max(map(_length, text.split()), default=0.0) * weight,
+        lines=tuple(_length(line) * weight for line in text.split("\n")),
+    )
 
 
-def _length(text: str, placed: Placed) -> float:
+def _length(text: str) -> float:
     """Estimated length of a text on one line, in the size of the font."""
-    length = sum(_ADVANCE.get(letter, _OTHER_LETTER) for letter in text)
-    return length * _BOLD if placed.header or placed.cell.strong else length
+    return sum(map(_ADVANCES.__getitem__, text))

@@ -1,12 +1,13 @@
 """What the template shows, as plain JSON values made from the narrative of a CDA document."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from pfi.standards.cda.narrative import Block, ItemList, Media, Narrative, Paragraph, Section, Table
-from pfi.standards.pdf.grid import LANDSCAPE_WIDTH, PAGE_WIDTH, SMALLEST_UPRIGHT, Placed, place
+from pfi.standards.pdf.grid import LANDSCAPE_WIDTH, PAGE_WIDTH, SMALLEST_UPRIGHT, Grid, Placed, place
 from pfi.standards.pdf.images import pictures
 
 Values = dict[str, Any]
@@ -28,13 +29,25 @@ _DEEPEST: Final = 5
 _LONGEST_HEADER: Final = 5
 """Rows of a table header that repeat on each page; a longer one is shown once."""
 _PAGE_HEIGHT: Final = 660.0
+_LANDSCAPE_HEIGHT: Final = 410.0
 _CELL_WIDTH: Final = 160.0
 _DOTS_PER_POINT: Final = 150 / 72
 _LONGEST_WORD: Final = 24
 _ZERO_WIDTH_SPACE: Final = "\u200b"
 _CONTROLS: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_CUTS: Final = re.compile(r"(['’/_.,;:=+])(?=\w\w)")
-"""Where a word may be cut in a column that is too narrow for it."""
+_CUTS: Final = re.compile(r"(?<!\d)['’/_.,;:=+](?=\w\w)|['’/_.,;:=+](?=[^\W\d]\w)")
+"""Where a word may be cut in a column that is too narrow for it; never inside a number or a date (12,50 mg)."""
+_OID: Final = re.compile(r"\d+(?:\.\d+){4,}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """The paper: room between its margins in points, and the tables laid out in it, by `id`."""
+
+    landscape: bool
+    width: float
+    height: float
+    grids: Mapping[int, Grid]
 
 
 def page_values(narrative: Narrative, moment: datetime, extra: Iterable[Block] = ()) -> Values:
@@ -47,11 +60,14 @@ def page_values(narrative: Narrative, moment: datetime, extra: Iterable[Block] =
     kind = by_label.get("Type de document", "")
     names = (by_label.get("Nom de naissance", ""), by_label.get("Prénoms de naissance", ""))
     born = by_label.get("Né(e) le", "")
-    sections = [_section(section) for section in narrative.sections]
-    added = [shown for block in extra for shown in _block(block)]
+    blocks = [*(block for section in narrative.sections for block in section.blocks), *(extra := tuple(extra))]
+    sheet = _sheet(blocks)
+    sections = [_section(section, sheet) for section in narrative.sections]
+    added = [shown for block in extra for shown in _block(block, sheet)]
     if added:
         sections.append({"title": "", "level": 2, "blocks": added})
     return {
+        "landscape": sheet.landscape,
         "title": title,
         "short-title": title if len(title) <= 60 else f"{title[:59]}…",
         "author": by_label.get("Auteur", ""),
@@ -88,15 +104,25 @@ def _fact(label: str, value: str) -> list[Any]:
     return [label, value, label in _STRONG]
 
 
-def _section(section: Section) -> Values:
+def _sheet(blocks: Iterable[Block]) -> _Sheet:
+    """Upright, or on its side when a table would need letters that are too small."""
+    tables = [block for block in blocks if isinstance(block, Table)]
+    grids = {id(table): place(table) for table in tables}
+    if all(grid.size >= SMALLEST_UPRIGHT for grid in grids.values()):
+        return _Sheet(False, PAGE_WIDTH, _PAGE_HEIGHT, grids)
+    grids = {id(table): place(table, LANDSCAPE_WIDTH) for table in tables}
+    return _Sheet(True, LANDSCAPE_WIDTH, _LANDSCAPE_HEIGHT, grids)
+
+
+def _section(section: Section, sheet: _Sheet) -> Values:
     return {
         "title": clean(section.title),
         "level": min(1 + section.depth, _DEEPEST),
-        "blocks": [shown for block in section.blocks for shown in _block(block)],
+        "blocks": [shown for block in section.blocks for shown in _block(block, sheet)],
     }
 
 
-def _block(block: Block) -> list[Values]:
+def _block(block: Block, sheet: _Sheet) -> list[Values]:
     match block:
         case Paragraph():
             return [{"kind": "paragraph", "text": clean(block.text), "strong": block.strong}]
@@ -104,31 +130,32 @@ def _block(block: Block) -> list[Values]:
             items = [clean(item).removeprefix("• ") for item in block.items]
             return [{"kind": "list", "items": items, "ordered": block.ordered, "caption": clean(block.caption)}]
         case Table():
-            return [_table(block)]
+            return [_table(block, sheet.grids[id(block)])]
         case Media():
-            images = _images(block, PAGE_WIDTH, _PAGE_HEIGHT)
+            images = _images(block, sheet.width, sheet.height)
             return [{"kind": "image", **image} for image in images] or [{"kind": "note", "text": _note(block)}]
 
 
-def _table(table: Table) -> Values:
-    grid = place(table)
+def _table(table: Table, grid: Grid) -> Values:
     return {
         "kind": "table",
         "caption": clean(table.caption),
         "columns": grid.widths,
         "size": grid.size,
         "repeat": len({cell.y for cell in grid.head}) <= _LONGEST_HEADER,
-        "head": [_cell(cell, tight=grid.tight) for cell in grid.head],
-        "cells": [_cell(cell, tight=grid.tight) for cell in grid.cells],
+        "head": [_cell(cell) for cell in grid.head],
+        "cells": [_cell(cell) for cell in grid.cells],
     }
 
 
-def _cell(placed: Placed, *, tight: bool) -> Values:
+def _cell(placed: Placed) -> Values:
     cell = placed.cell
     text = clean(cell.text)
     shown = [_images(medium, _CELL_WIDTH, _PAGE_HEIGHT / 3) for medium in cell.media]
     return {
-        "text": _CUTS.sub(rf"\1{_ZERO_WIDTH_SPACE}", text) if tight else text,
+        "text": _cut(text) if placed.cut else text,
+        "cut": placed.cut,
+        "whole": placed.whole,
         "strong": cell.strong or placed.header,
         "header": placed.header,
         "x": placed.x,
@@ -138,6 +165,11 @@ def _cell(placed: Placed, *, tight: bool) -> Values:
         "images": [image for images in shown for image in images],
         "notes": [_note(medium) for medium, images in zip(cell.media, shown, strict=True) if not images],
     }
+
+
+def _cut(text: str) -> str:
+    oids = _OID.sub(lambda found: found[0].replace(".", f".{_ZERO_WIDTH_SPACE}"), text)
+    return _CUTS.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", oids)
 
 
 def _images(media: Media, widest: float, tallest: float) -> list[Values]:

@@ -11,7 +11,8 @@ WITH claimed AS (
                         WHERE link.message_id = deliveries.message_id AND link.version <> patients.version)
     RETURNING *
 )
-SELECT claimed.*, messages.received_at, messages.listener, messages.sender, bodies.content AS body
+SELECT claimed.*, messages.received_at, messages.listener, messages.sender, bodies.content AS body,
+       EXISTS (SELECT FROM attempts WHERE delivery_id = claimed.id AND outcome = 'unknown') AS may_have_left
   FROM claimed
   JOIN messages ON messages.id = claimed.message_id
   LEFT JOIN bodies ON bodies.received_on = messages.received_on AND bodies.message_id = messages.id
@@ -31,7 +32,8 @@ SELECT recheck OR revise OR EXISTS (SELECT FROM message_patients AS link JOIN pa
   FROM deliveries WHERE id = $1
 
 -- name: read
-SELECT deliveries.*, messages.received_at, messages.listener, messages.sender, bodies.content AS body
+SELECT deliveries.*, messages.received_at, messages.listener, messages.sender, bodies.content AS body,
+       EXISTS (SELECT FROM attempts WHERE delivery_id = deliveries.id AND outcome = 'unknown') AS may_have_left
   FROM deliveries
   JOIN messages ON messages.id = deliveries.message_id
   LEFT JOIN bodies ON bodies.received_on = messages.received_on AND bodies.message_id = messages.id
@@ -39,19 +41,21 @@ SELECT deliveries.*, messages.received_at, messages.listener, messages.sender, b
 
 -- name: end_attempts
 -- Results of attempts ($1), written only where the claim is still ours ($2 worker, fence of the row); recipients ($3)
--- and business acknowledgments ($4) follow the delivery they belong to.
+-- and business acknowledgments ($4) follow the delivery they belong to. An attempt that does not count moves the budget.
 WITH given AS (
     SELECT * FROM json_to_recordset($1) AS row (
         id uuid, fence integer, kind text, started_at timestamptz, ended_at timestamptz, outcome text,
         outcome_code text, outcome_text text, warnings json, evidence json, state text, next_try timestamptz,
-        recipients json, code text, text text, partial_code text, uncertain boolean, finished_at timestamptz)
+        recipients json, code text, text text, partial_code text, uncertain boolean, counted boolean,
+        finished_at timestamptz)
 ), mine AS (
     SELECT deliveries.id FROM deliveries JOIN given USING (id) ORDER BY deliveries.seq FOR UPDATE OF deliveries
 ), ended AS (
     UPDATE deliveries
        SET state = given.state, attempts = attempts + 1, owner = NULL, next_try = given.next_try,
            recipients = given.recipients, code = given.code, text = given.text, partial_code = given.partial_code,
-           uncertain = given.uncertain, finished_at = given.finished_at
+           uncertain = given.uncertain, finished_at = given.finished_at,
+           budget_from = budget_from + CASE WHEN given.counted THEN 0 ELSE 1 END
       FROM given JOIN mine USING (id)
      WHERE deliveries.id = given.id AND deliveries.state = 'in_flight'
        AND deliveries.owner = $2 AND deliveries.fence = given.fence

@@ -14,6 +14,18 @@ SELECT
                FROM patient_keys WHERE key = ANY ($4::bytea[]) GROUP BY patient) AS found
        JOIN patients ON patients.id = found.patient) AS records
 
+-- name: with_documents
+-- Messages accepted from a peer ($1) under a control id ($2) that carry one of these documents ($3), but those of which
+-- something was refused or given up: asking again is then the way to have it tried again.
+SELECT messages.id, messages.ack, messages.listener, messages.received_at, bodies.content AS body
+  FROM messages
+  JOIN bodies ON bodies.received_on = messages.received_on AND bodies.message_id = messages.id
+ WHERE sender_key = $1 AND control_id = $2 AND ack_code = 'AA'
+   AND messages.id IN (SELECT message_id FROM documents WHERE unique_id = ANY ($3::text[]))
+   AND NOT EXISTS (SELECT FROM deliveries
+                    WHERE deliveries.message_id = messages.id AND state IN ('refused', 'failed', 'cancelled'))
+ ORDER BY messages.id DESC LIMIT 3
+
 -- name: accept
 -- One message and all that was concluded from it, or no row when the same message was accepted before, or when another
 -- one of its lineage ($25, uniqueIds $26) came after the newest that was looked at ($27).
@@ -116,4 +128,7 @@ SELECT child.relname AS name
 SELECT EXISTS (
     SELECT FROM messages JOIN deliveries ON deliveries.message_id = messages.id
      WHERE messages.received_on = $1
-       AND deliveries.state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held'))
+       AND deliveries.state IN ('waiting', 'queued', 'in_flight', 'unknown', 'held')
+    UNION ALL
+    SELECT FROM messages JOIN mails ON mails.message_id = messages.id
+     WHERE messages.received_on = $1 AND mails.state = 'open')

@@ -49,6 +49,25 @@ async def test_a_delivery_is_given_up_after_its_last_attempt_and_its_sender_told
         assert await home.told(1) == [("Z01", False, "", "503")]
 
 
+async def test_the_connector_is_told_whether_an_earlier_attempt_may_have_left(store_url: str) -> None:
+    """Not how many there were: those that surely did not leave have done nothing. A doubt, once met, is remembered."""
+    async with house(store_url) as home:
+        home.dmp.answers = [NOT_DELIVERED, UNKNOWN]
+        home.dmp.resolutions = [NOT_DELIVERED]
+        await home.accept(letter(flags=ONLY_DMP))
+        await home.until(DMP="delivered")
+        assert [(sent.attempt, sent.may_have_left) for sent in home.dmp.sent] == [(1, False), (2, False), (4, True)]
+        assert [(sent.attempt, sent.may_have_left) for sent in home.dmp.resolved] == [(3, True)]
+
+
+async def test_what_could_not_be_tried_because_of_us_is_never_given_up_for_it(store_url: str) -> None:
+    async with house(store_url, retry={"max_attempts": 2}) as home:
+        home.dmp.answers = [*[replace(NOT_DELIVERED, counts=False)] * 5, NOT_DELIVERED]
+        await home.accept(letter(flags=ONLY_DMP))
+        await home.until(DMP="delivered")
+        assert len(home.dmp.sent) == 7
+
+
 async def test_what_was_refused_is_not_tried_again(store_url: str) -> None:
     async with house(store_url) as home:
         home.dmp.answers = [REFUSED]

@@ -229,6 +229,7 @@ async def test_a_doubt_that_nothing_resolves_is_told_as_what_it_is(store_url: st
     assert (end.state, end.code) == ("failed", LOST)
     assert [attempt.kind for attempt in end.attempts] == ["send", "resolve", "resolve", "resolve"]
     assert row["uncertain"]
+    assert "est peut-être dans le DMP" in end.told.error_text
     assert (end.fed, len(end.held)) == (1, 1)
     assert (end.told.success, end.told.error_code) == (False, LOST)
 
@@ -248,6 +249,54 @@ async def test_other_bytes_under_a_known_id_are_never_taken_for_delivered(
         end = await given.end(other, control_id)
     assert (end.state, end.told.success) == ("refused", False)
     assert [held.sha1 for held in end.held] == [sha1_of(first)]
+
+
+async def test_other_bytes_under_an_id_in_doubt_are_never_taken_for_delivered(store_url: str, directory: Path) -> None:
+    """The DMP took the first document and we never knew: what it shows then is not the second."""
+    async with crossing(store_url, directory, retry={"max_attempts": 3}) as given:
+        first = given.document()
+        given.order(dmp_fault(FaultKind.CLOSE_AFTER_BODY), first, "TD2.1")
+        given.order(dmp_fault(FaultKind.CLOSE_AFTER_BODY, times=2), first, "TD3.1b")
+        assert (await given.end(first, await given.send(first))).state == "failed"
+        other = replace(first, encounter=documents.VISIT_DATES)
+        given.order(dmp_fault(FaultKind.CLOSE_BEFORE_ANSWER), other, "TD2.1")
+        end = await given.end(other, await given.send(other, control_id="autre"))
+    assert [held.sha1 for held in end.held] == [sha1_of(first)]
+    assert (end.state, end.code, end.told.success) == ("refused", "DMP_ID_REUSED", False)
+
+
+async def test_a_document_that_was_refused_is_corrected_under_its_id(store_url: str, directory: Path) -> None:
+    async with crossing(store_url, directory) as given:
+        first = given.document()
+        given.order(dmp_fault(FaultKind.REFUSE, code="XDSRepositoryMetadataError"), first, "TD2.1")
+        assert (await given.end(first, await given.send(first))).state == "refused"
+        other = replace(first, encounter=documents.VISIT_DATES)
+        given.order(dmp_fault(FaultKind.CLOSE_AFTER_BODY), other, "TD2.1")
+        end = await given.end(other, await given.send(other, control_id="autre"))
+    assert (end.state, end.told.success) == ("delivered", True)
+    assert [held.sha1 for held in end.held] == [sha1_of(other)]
+
+
+async def test_the_same_document_after_a_doubt_is_found_there_or_fed_once(store_url: str, directory: Path) -> None:
+    async with crossing(store_url, directory, retry={"max_attempts": 3}) as given:
+        first = given.document()
+        given.order(dmp_fault(FaultKind.CLOSE_AFTER_BODY), first, "TD2.1")
+        given.order(dmp_fault(FaultKind.CLOSE_AFTER_BODY, times=2), first, "TD3.1b")
+        assert (await given.end(first, await given.send(first))).state == "failed"
+        end = await given.end(first, await given.send(first, control_id="autre"))
+    assert (end.state, end.told.success) == ("delivered", True)
+    assert (end.fed, [held.sha1 for held in end.held]) == (1, [sha1_of(first)])
+
+
+async def test_a_document_waits_as_long_as_its_destination_is_stopped(store_url: str, directory: Path) -> None:
+    async with crossing(store_url, directory, pause=0.05, retry={"max_attempts": 3}) as given:
+        document = given.document()
+        refusal = dmp_fault(FaultKind.REFUSE, code="DMPInvalidCertificate", times=12)
+        given.order(refusal, document, "TD2.1")
+        end = await given.end(document, await given.send(document))
+        stopped = await given.events("destination_stopped")
+    assert (end.state, end.told.success, len(stopped)) == ("delivered", True, 1)
+    assert [attempt.code for attempt in end.attempts] == ["DMPInvalidCertificate"] * 12 + [""]
 
 
 TRAITS = ("TROIS", "DOMINIQUE", "LOUISE", "1979", "51215")

@@ -69,6 +69,8 @@ async def test_an_objection_is_stronger_than_a_release(store_url: str) -> None:
         await home.accept(confidential())
         await home.until(DMP="held")
         assert (await home.engine.holds.release(await _held(home))).done
+        # Queued before its first attempt too.
+        await home.dmp.entered.wait()
         await home.until(DMP="queued")
         await home.accept(adt("A31", world.DOMINIQUE, feeding="IO"))
         await home.until(DMP="cancelled")

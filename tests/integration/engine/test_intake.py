@@ -15,7 +15,7 @@ from pfi.store import messages
 from samples.generator import adt, world
 from samples.generator.catalogue import discharge
 from samples.generator.request import Flags, encode, write_request
-from tests.integration.engine.fakes import PEER, House, eventually, house, letter
+from tests.integration.engine.fakes import PEER, REFUSED, House, eventually, house, letter
 
 
 async def test_the_same_message_again_gets_the_same_answer_and_is_not_sent_twice(store_url: str) -> None:
@@ -27,6 +27,55 @@ async def test_the_same_message_again_gets_the_same_answer_and_is_not_sent_twice
         assert len(home.dmp.sent) == 1
         assert await home.fetch("SELECT kind FROM events WHERE message_id = 1") == [{"kind": "duplicate"}]
         assert await home.fetch("SELECT count(*) FROM messages") == [{"count": 1}]
+
+
+def rewritten(raw: bytes) -> bytes:
+    """The same request, written at another moment (MSH-7)."""
+    head, _, rest = raw.partition(b"\r")
+    fields = head.split(b"|")
+    fields[6] = b"20260102030405+0100"
+    again = b"|".join(fields) + b"\r" + rest
+    assert again != raw
+    return again
+
+
+async def test_the_same_request_written_otherwise_is_not_sent_twice(store_url: str) -> None:
+    async with house(store_url) as home:
+        first = await home.accept(letter())
+        await home.until(DMP="delivered", PRO="delivered", CIT="delivered")
+        assert (await home.accept(rewritten(letter()))).content == first.content
+        assert (len(home.dmp.sent), len(home.mail.sent)) == (1, 2)
+        assert await home.fetch("SELECT kind FROM events WHERE message_id = 1") == [{"kind": "duplicate"}]
+
+
+async def test_the_same_request_written_otherwise_at_once_is_not_sent_twice(store_url: str) -> None:
+    async with house(store_url) as home:
+        answers = await asyncio.gather(*(home.accept(raw) for raw in (letter(), rewritten(letter()))))
+        assert len({answer.content for answer in answers}) == 1
+        await home.until(DMP="delivered", PRO="delivered", CIT="delivered")
+        assert (len(home.dmp.sent), len(home.mail.sent)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"control_id": "M2"}, {"flags": Flags(masque_ps=True)}, {"reliability": "PROV"}],
+    ids=["control id", "orders", "identity"],
+)
+async def test_whatever_else_changes_makes_a_new_request(store_url: str, changed: dict[str, Any]) -> None:
+    async with house(store_url) as home:
+        await home.accept(letter(key="K"))
+        await home.until(DMP="delivered", PRO="delivered", CIT="delivered")
+        await home.accept(letter(**{"key": "K", **changed}))
+        assert await home.fetch("SELECT count(*) FROM messages") == [{"count": 2}]
+
+
+async def test_a_request_of_which_something_was_refused_may_be_made_again(store_url: str) -> None:
+    async with house(store_url) as home:
+        home.dmp.answers = [REFUSED]
+        await home.accept(letter())
+        await home.until(DMP="refused", PRO="delivered", CIT="delivered")
+        await home.accept(rewritten(letter()))
+        await home.until(DMP2="delivered")
 
 
 async def test_the_same_message_on_two_connections_at_once_is_stored_once(store_url: str) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from connectors.sandbox.dmp.patients import DmpState
+from connectors.sandbox.dmp.registry import EntryStatus
 from connectors.sandbox.faults import FaultKind
 from connectors.sandbox.sandbox import STRUCTURE
 from pfi.model.clock import IdSource, system_clock
@@ -13,7 +15,8 @@ from pfi.model.delivery import DeliveryIds, OutcomeKind
 from pfi.model.document import Document
 from pfi.standards.cda.header import read_header
 from samples.generator import clinical_document, documents
-from samples.generator.request import Flags, Kind
+from samples.generator.catalogue import biology
+from samples.generator.request import Flags, Kind, write_request
 from tests.integration.engine.fakes import eventually, letter
 from tests.integration.engine.hospital import Hospital, hospital, version_id
 from tests.unit.dmp.given import SENDER, delivery
@@ -208,6 +211,25 @@ async def test_a_deletion_in_doubt_of_an_older_version_is_finished(store_url: st
         await home.code(deletion(2))
         await home.until(DMP3="delivered")
         assert home.shown == [(1, "deleted")]
+
+
+@pytest.mark.parametrize("fault", [None, FaultKind.CLOSE_AFTER_BODY, FaultKind.CLOSE_BEFORE_ANSWER])
+async def test_both_renditions_of_a_document_are_deleted(
+    store_url: str, directory: Path, fault: FaultKind | None
+) -> None:
+    """Each by a transaction of its own: the connection dies when the first was carried out, or was not."""
+    both = documents.biology_level_1("N1"), documents.biology_report("N3")
+    request = biology("B1", *both).but(flags=ONLY_DMP)
+    async with hospital(store_url, directory) as home:
+        home.sandbox.dmp.put_patient(both[0].patient.matricule, DmpState.ACTIVE)
+        assert await home.code(write_request(request)) == "AA"
+        await home.until(DMP="delivered")
+        if fault is not None:
+            home.order(fault, transaction="TD3.3c")
+        assert await home.code(write_request(request.but(control_id="B2", kind=Kind.DELETE))) == "AA"
+        await home.until(DMP2="delivered")
+        assert [each.status for each in home.stored] == [EntryStatus.DELETED] * 2
+        assert len(await home.attempts("DMP2")) == (1 if fault is None else 2)
 
 
 # --- 4. three at once, whatever becomes of the first ---

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from pfi.engine.changes import Cause
 from pfi.engine.intake import EngineIntake
-from pfi.engine.reassessment import Cause
 from pfi.engine.register import Entry, LocalRegister, named
 from pfi.model.clock import system_clock
 from pfi.model.decision import Channel

@@ -139,6 +139,20 @@ async def test_the_same_lot_again_has_the_same_answer_and_is_not_sent_again(stor
     assert len(events) == 1
 
 
+async def test_the_same_lot_written_otherwise_leaves_no_second_time_on_any_channel(store_url: str) -> None:
+    raw = bundle.write_bundle(discharge("DOUBLE"))
+    again = json.dumps(json.loads(raw), indent=3, sort_keys=True).encode()
+    assert again != raw
+    async with door(store_url) as home:
+        first, second = await post(home, raw), await post(home, again)
+        await home.until(DMP="delivered", PRO="delivered", CIT="delivered")
+        rows = await home.fetch("SELECT id FROM messages")
+        events = await home.fetch("SELECT message_id FROM events WHERE kind = 'duplicate'")
+        assert (len(home.dmp.sent), len(home.mail.sent)) == (1, 2)
+    assert (first.status_code, first.content) == (second.status_code, second.content)
+    assert (len(rows), [event["message_id"] for event in events]) == (1, [rows[0]["id"]])
+
+
 async def test_a_refused_lot_is_kept_with_its_reasons_and_the_outcome_tells_them(store_url: str) -> None:
     content = bundle.bundle(discharge("REFUS"))
     content["entry"][1]["resource"]["content"][0]["attachment"]["size"] = 3

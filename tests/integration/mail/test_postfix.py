@@ -21,11 +21,24 @@ from connectors.mssante.settings import MssanteSettings
 from connectors.sandbox.certificates import CertificateFiles, Flaw, Usage
 from pfi.engine.connector import Filing
 from pfi.model.decision import Channel
-from pfi.model.delivery import OutcomeKind
+from pfi.model.delivery import Delivery, OutcomeKind
+from pfi.model.patient import Traits
+from pfi.model.submission import Orders, Request
 from pfi.standards.mail.dsn import DeliveryReport, DsnAction, read_dsn
 from tests.mailservers.kit import CITIZEN, CLOSED, DOCTOR, HOSPITAL_A, OFFICE, PASSWORD, SLOW, UNKNOWN, MailServers
 from tests.mailservers.postfix import SIZE_LIMIT
-from tests.unit.mssante.material import PDF, SURROUNDINGS, cda, delivery, document, patient_recipient, professional
+from tests.unit.mssante.material import (
+    PATIENT,
+    PDF,
+    SURROUNDINGS,
+    cda,
+    delivery,
+    document,
+    patient_recipient,
+    professional,
+)
+from tests.unit.mssante.reader import attachments, read_mail
+from tests.unit.mssante.xdm import agrees_with_cda, read_archive
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)
 
@@ -118,6 +131,54 @@ async def test_a_mail_arrives_byte_for_byte(mail_servers: MailServers, connector
     body = parsed.get_body(("plain",))
     assert body is not None
     assert body.get_content().split() == words.split()
+
+
+RENDERED = document(cda(title="Synthèse – œdème"))
+N1 = document(cda(pdf=PDF + b"\n.\n..\r\n"))
+BARE = document(cda(matricule=None))
+CLOSING = Orders(dest_mss_pat=True, ack_reception=True, close_exchange=True)
+READ = Orders(dest_mss_ps=True, ack_reception=True, ack_lecture_mss=True)
+KINDS: dict[str, Delivery] = {
+    "n1": delivery(documents=(N1,)),
+    "n3 without pdf": delivery(documents=(RENDERED,)),
+    "n1 and n3": delivery(documents=(N1, document(cda(unique_id="1.2.3.3")))),
+    "several documents": delivery(documents=(N1, document(cda(unique_id="1.2.3.4", title="Autre", code="11488-4")))),
+    "replacement": delivery(request=Request.REPLACE, previous_message_id="first-id", documents=(RENDERED,)),
+    "deletion": delivery(request=Request.DELETE, previous_message_id="first-id", documents=(RENDERED,)),
+    "reading notice": delivery(orders=READ),
+    "text of the sender": delivery(body="Cher confrère,\n.\n..\nFrom ici à « là »\n\n-- \nDr Œuvrard"),
+    "long names": delivery(patient=replace(PATIENT, traits=Traits("É" * 200, "Ω" * 200, "", "19790328", "F"))),
+    "not qualified": delivery(documents=(BARE,), qualified=False, patient=replace(PATIENT, ins=None)),
+    "patient": delivery(Channel.CIT, documents=(RENDERED,)),
+    "patient, closed": delivery(Channel.CIT, orders=CLOSING),
+    "patient, replacement": delivery(Channel.CIT, request=Request.REPLACE, previous_message_id="first-id"),
+    "patient, deletion": delivery(Channel.CIT, request=Request.DELETE, previous_message_id="first-id"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_kind_of_mail_arrives_unchanged_and_is_read_whole(
+    mail_servers: MailServers, connector: MssanteConnector, kind: str
+) -> None:
+    given = KINDS[kind]
+    citizen = given.channel is Channel.CIT
+    sent = replace(given, recipients=(patient_recipient(CITIZEN) if citizen else professional(DOCTOR),))
+    outcome = await connector.send(sent)
+    assert outcome.kind is OutcomeKind.DELIVERED, outcome
+    (mail,) = await read(mail_servers, CITIZEN if citizen else DOCTOR)
+    content = connector.preview(sent).content
+    assert submitted(mail, content) == content
+    parsed = read_mail(submitted(mail, content))
+    assert not message_from_bytes(mail.content, policy=STRICT).defects
+    files = attachments(parsed)
+    archive = read_archive(files.pop("IHE_XDM.ZIP"))
+    assert [archive.document(entry) for entry in archive.entries] == [each.content for each in sent.documents]
+    for entry, each in zip(archive.entries, sent.documents, strict=True):
+        agrees_with_cda(entry, each.content)
+    assert len(files) == len(sent.documents)
+    assert all(pdf.startswith(b"%PDF-") for pdf in files.values())
+    assert parsed["References"] == ("<first-id@ch-a.mssante.fr>" if sent.previous_message_id else None)
+    assert parsed["X-MSS-MES"] == ("FIN" if sent.orders.close_exchange else None)
 
 
 async def test_attachments_survive(mail_servers: MailServers, connector: MssanteConnector) -> None:

@@ -233,11 +233,12 @@ async def test_a_mailbox_is_read_by_one_process_at_a_time(store_url: str) -> Non
             await second.stop(grace=1)
 
 
-async def test_a_patient_who_answers_leaves_no_matricule_in_the_journal(store_url: str) -> None:
+async def test_documents_of_a_patient_are_left_to_a_person_and_no_matricule_is_in_the_journal(store_url: str) -> None:
     async with hospital(store_url) as house:
         raw = a_mail(channel=Channel.PRO)
         sender = b"279035121518989@patient.mssante.fr"
         house.post.inbox.put_nowait(raw.replace(SENDER.encode(), sender))
-        await house.post.filed()
+        assert await house.post.filed() == [Filing.ATTENTION]
+        assert await house.mail_state() == ("kept", "MAIL_FROM_PATIENT")
         (row,) = await house.fetch("SELECT peer FROM messages")
         assert row["peer"] == "patient.mssante.fr"

@@ -132,7 +132,7 @@ def test_tables_keep_header_rows_and_spans() -> None:
     assert blocks(text) == (
         Table(
             header=((Cell("A", header=True, rowspan=2), Cell("B", header=True, strong=True, colspan=2)),),
-            rows=((Cell("pied"),), (Cell("1\n2"), Cell("a\nb"))),
+            rows=((Cell("1\n2"), Cell("a\nb")), (Cell("pied"),)),
             caption="Bilan",
         ),
     )

@@ -45,13 +45,13 @@ def fault_body(code: str, subcode: str = "", reason: str = "motif") -> str:
 
 
 def outcome(body: str, *, sent_before: bool = False) -> Outcome:
-    answer = read_reply(Reply(200, "application/soap+xml", envelope(body)), MESSAGE, PATIENT)
+    answer = read_reply(Reply(200, "application/soap+xml", envelope(body)), MESSAGE, (PATIENT,))
     assert not isinstance(answer, Outcome)
-    return read_registry_response(answer, PATIENT, sent_before=sent_before)
+    return read_registry_response(answer, (PATIENT,), sent_before=sent_before)
 
 
 def reply(status: int, content: bytes = b"", retry_after: float | None = None) -> Outcome:
-    found = read_reply(Reply(status, "text/plain", content, retry_after), MESSAGE, PATIENT)
+    found = read_reply(Reply(status, "text/plain", content, retry_after), MESSAGE, (PATIENT,))
     assert isinstance(found, Outcome)
     return found
 
@@ -181,21 +181,21 @@ def test_an_answer_of_another_kind_is_a_doubt() -> None:
 
 def test_an_answer_to_another_message_is_a_doubt() -> None:
     content = envelope(response("Success"), relates_to="urn:uuid:2")
-    found = read_reply(Reply(200, "", content), MESSAGE, PATIENT)
+    found = read_reply(Reply(200, "", content), MESSAGE, (PATIENT,))
     assert isinstance(found, Outcome)
     assert (found.code, found.kind) == ("DMP_ANSWER_MISMATCH", OutcomeKind.UNKNOWN)
 
 
 def test_a_fault_about_another_message_is_a_doubt() -> None:
     content = envelope(fault_body("Sender"), relates_to="urn:uuid:2")
-    found = read_reply(Reply(500, "", content), MESSAGE, PATIENT)
+    found = read_reply(Reply(500, "", content), MESSAGE, (PATIENT,))
     assert isinstance(found, Outcome)
     assert (found.code, found.kind) == ("DMP_ANSWER_MISMATCH", OutcomeKind.UNKNOWN)
 
 
 @pytest.mark.parametrize("relates_to", ["", UNSPECIFIED, MESSAGE])
 def test_a_fault_may_not_know_what_it_answers(relates_to: str) -> None:
-    found = read_reply(Reply(500, "", envelope(fault_body("Sender"), relates_to=relates_to)), MESSAGE, PATIENT)
+    found = read_reply(Reply(500, "", envelope(fault_body("Sender"), relates_to=relates_to)), MESSAGE, (PATIENT,))
     assert isinstance(found, Outcome)
     assert (found.code, found.kind) == ("Sender", OutcomeKind.REFUSED)
 
@@ -208,9 +208,9 @@ def test_a_success_is_believed_only_when_it_says_what_it_answers() -> None:
         (response("Failure", ("XDSRegistryMetadataError", "Error")), OutcomeKind.REFUSED),
     ):
         for nothing in ("", UNSPECIFIED):
-            answer = read_reply(Reply(200, "", envelope(body, relates_to=nothing)), MESSAGE, PATIENT)
+            answer = read_reply(Reply(200, "", envelope(body, relates_to=nothing)), MESSAGE, (PATIENT,))
             assert not isinstance(answer, Outcome)
-            assert read_registry_response(answer, PATIENT, sent_before=True).kind is kind
+            assert read_registry_response(answer, (PATIENT,), sent_before=True).kind is kind
 
 
 def test_a_success_that_lists_an_error_is_a_doubt() -> None:
@@ -346,8 +346,8 @@ QUOTED = Patient(
 )
 @pytest.mark.parametrize("around", ["refus pour {} : voir le dossier", "[{}]", "name='{}'", "{}^^^L"])
 def test_free_text_of_the_peer_loses_every_trait_however_written(trait: str, around: str) -> None:
-    kept = redacted(around.format(trait), QUOTED)
-    assert kept == redacted(around.format("***"), QUOTED)
+    kept = redacted(around.format(trait), (QUOTED,))
+    assert kept == redacted(around.format("***"), (QUOTED,))
     assert "***" in kept
 
 
@@ -360,12 +360,12 @@ def test_free_text_of_the_peer_loses_every_trait_however_written(trait: str, aro
     ],
 )
 def test_free_text_without_traits_is_kept(text: str) -> None:
-    assert redacted(text, QUOTED) == text
+    assert redacted(text, (QUOTED,)) == text
 
 
 def test_free_text_is_short_and_unescaped() -> None:
-    assert redacted("ZO&#201; \n a\t b", QUOTED) == "*** a b"
-    assert len(redacted("mot " * 500, QUOTED)) == 300
+    assert redacted("ZO&#201; \n a\t b", (QUOTED,)) == "*** a b"
+    assert len(redacted("mot " * 500, (QUOTED,))) == 300
 
 
 def everything_told(found: Outcome) -> str:

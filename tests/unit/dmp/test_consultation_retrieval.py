@@ -63,7 +63,7 @@ def document(unique_id: str = UNIQUE_ID, href: str = "cid:doc%401") -> str:
 
 def read(root: bytes, content: bytes = CDA) -> bytes | Outcome:
     content_type, body = write_mtom(root, [Part("doc@1", content)], action="a", boundary="b-7")
-    return read_retrieval(Reply(200, content_type, body), MESSAGE, PATIENT, UNIQUE_ID)
+    return read_retrieval(Reply(200, content_type, body), MESSAGE, (PATIENT,), UNIQUE_ID)
 
 
 @pytest.mark.parametrize("content", [CDA, b"", b"\r\n--autre\r\n\r\n\x00\xff", CDA.replace(b"\n", b"\r\n")])

@@ -12,9 +12,11 @@ from connectors.dmp.lineage import (
     OTHER_VERSION,
     Targets,
     deleted_entries,
-    newer_there,
+    may_be_there,
     refusal_of,
     replaced_entries,
+    reused_id,
+    shown_against,
 )
 from pfi.model.delivery import Delivery, Fate, Outcome, OutcomeKind, Version
 from pfi.model.document import Document, Level
@@ -123,7 +125,7 @@ async def test_a_question_without_answer_decides_nothing() -> None:
     registry = Registry(away=True)
     assert await replaced_entries(of(2, 1, known(1, Fate.TRIED)), registry) == AWAY
     assert await deleted_entries(of(2, 1, request=Request.DELETE), registry) == AWAY
-    assert await newer_there(of(1, 0, known(2, Fate.TRIED)), registry) == AWAY
+    assert await shown_against(of(1, 0, known(2, Fate.TRIED)), registry) == AWAY
 
 
 @pytest.mark.parametrize(
@@ -148,6 +150,15 @@ async def test_what_a_deletion_deletes(versions: list[Version], shown: set[int],
     ("versions", "changes", "code"),
     [
         ([known(2, Fate.FED)], {}, "DMP_ID_REUSED"),
+        ([known(2, Fate.DELETED)], {}, "DMP_ID_REUSED"),
+        ([known(2, Fate.DOUBTFUL)], {}, "DMP_ID_REUSED"),
+        ([known(2, Fate.DOUBTFUL, later=True)], {}, "DMP_ID_REUSED"),
+        ([known(2, Fate.OPEN)], {}, "DMP_ID_REUSED"),
+        (
+            [known(2, Fate.DOUBTFUL, sha1=written(2, 1).sha1)],
+            {"orders": Orders(modif_conf_code=True)},
+            "DMP_VISIBILITY_WITHOUT_NEW_ID",
+        ),
         ([known(2, Fate.FED, sha1=written(2, 1).sha1)], {}, "DMP_ALREADY_FED"),
         (
             [known(2, Fate.FED, sha1=written(2, 1).sha1)],
@@ -170,6 +181,9 @@ def test_what_is_refused_before_any_network(versions: list[Version], changes: di
     "version",
     [
         known(2, Fate.TRIED),
+        known(2, Fate.NEVER),
+        known(2, Fate.OPEN, later=True),
+        known(2, Fate.DOUBTFUL, sha1=written(2, 1).sha1),
         known(3, Fate.TRIED),
         known(7, Fate.DELETED, number=2),
         known(7, Fate.FED, number=2, level=Level.N3),
@@ -185,8 +199,57 @@ def test_what_is_not_refused_before_the_network(version: Version) -> None:
 
 async def test_a_newer_version_of_uncertain_fate_is_looked_for() -> None:
     registry = Registry(frozenset({3}))
-    refusal = await newer_there(of(2, 1, known(3, Fate.TRIED)), registry)
+    refusal = await shown_against(of(2, 1, known(3, Fate.TRIED)), registry)
     assert refusal is not None
     assert refusal.code == "DMP_SUPERSEDED"
-    assert await newer_there(of(2, 1, known(3, Fate.NEVER), known(1, Fate.TRIED)), registry) is None
+    assert await shown_against(of(2, 1, known(3, Fate.NEVER), known(1, Fate.TRIED)), registry) is None
     assert registry.asked == [3]
+
+
+async def test_another_content_of_uncertain_fate_under_the_same_id_is_looked_for() -> None:
+    """It was refused, then corrected without a new id: it may go, unless the DMP has the first one all the same."""
+    corrected = of(2, 1, known(2, Fate.TRIED))
+    assert await shown_against(corrected, Registry()) is None
+    refusal = await shown_against(corrected, Registry(frozenset({2})))
+    assert refusal is not None
+    assert refusal.code == "DMP_ID_REUSED"
+    registry = Registry(frozenset({2}))
+    same = known(2, Fate.TRIED, sha1=written(2, 1).sha1)
+    assert await shown_against(of(2, 1, same), registry) is None
+    assert await shown_against(of(2, 1, known(2, Fate.TRIED), may_have_left=True), registry) is None
+    assert registry.asked == []
+
+
+@pytest.mark.parametrize(
+    ("version", "reused"),
+    [
+        (known(2, Fate.DOUBTFUL), True),
+        (known(2, Fate.FED), True),
+        (known(2, Fate.FED, later=True), True),
+        (known(2, Fate.DOUBTFUL, later=True), False),
+        (known(2, Fate.TRIED), False),
+        (known(2, Fate.FED, sha1=written(2, 1).sha1), False),
+    ],
+)
+def test_of_one_that_may_have_left_only_those_before_it_make_its_id_ambiguous(version: Version, reused: bool) -> None:
+    """Those that came later knew of it, and did not leave."""
+    assert (reused_id(of(2, 1, version, may_have_left=True)) is not None) is reused
+
+
+SAME = written(2, 1).sha1
+
+
+@pytest.mark.parametrize(
+    ("version", "changes", "there"),
+    [
+        (known(2, Fate.NEVER), {"may_have_left": True}, True),
+        (known(2, Fate.DOUBTFUL, sha1=SAME), {}, True),
+        (known(2, Fate.TRIED, sha1=SAME), {}, False),
+        (known(2, Fate.DOUBTFUL), {}, False),
+        (known(3, Fate.DOUBTFUL, sha1=SAME), {}, False),
+        (known(2, Fate.DOUBTFUL, sha1=SAME), {"request": Request.DELETE}, False),
+        (known(2, Fate.DOUBTFUL, sha1=SAME), {"documents": (written(2, 1), written(5))}, False),
+    ],
+)
+def test_what_already_there_may_mean(version: Version, changes: dict[str, Any], there: bool) -> None:
+    assert may_be_there(of(2, 1, version, **changes)) is there

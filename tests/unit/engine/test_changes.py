@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from pfi.engine.reassessment import CANCELLED_BY_OPERATOR, Change, change_of
+from pfi.engine.changes import CANCELLED_BY_OPERATOR, Change, change_of
 from pfi.model.decision import Action, Channel, Decision
 from pfi.store.deliveries import Existing
 from pfi.store.states import MOVES, DeliveryState

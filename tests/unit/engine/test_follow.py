@@ -126,9 +126,40 @@ def test_a_replay_gives_a_new_budget() -> None:
     assert after(claim(attempts=4, budget_from=4), Outcome(NOT_DELIVERED)).state is DeliveryState.QUEUED
 
 
+STOP = Outcome(NOT_DELIVERED, "DMPInvalidCertificate", stop_destination=True)
+
+
+def test_what_meets_a_stopped_destination_is_never_given_up_for_it() -> None:
+    ended = after(claim(attempts=3), STOP, was_stopped=True)
+    assert (ended.state, ended.counted) == (DeliveryState.QUEUED, False)
+
+
+def test_what_stops_a_destination_that_worked_uses_up_a_try() -> None:
+    """The document itself may be the cause: it must not stop the others for ever."""
+    assert after(claim(attempts=2), STOP).counted
+    assert after(claim(attempts=3), STOP).state is DeliveryState.FAILED
+
+
+@pytest.mark.parametrize("kind", [NOT_DELIVERED, UNKNOWN])
+def test_what_could_not_be_tried_because_of_us_uses_up_no_try(kind: OutcomeKind) -> None:
+    ended = after(claim(attempts=3), Outcome(kind, "CERTIFICATE_EXPIRED", counts=False))
+    assert (ended.state in (DeliveryState.QUEUED, DeliveryState.UNKNOWN), ended.counted) == (True, False)
+
+
 def test_a_fate_still_unknown_at_the_end_stays_marked() -> None:
     ended = after(claim(attempts=3, resolve=True), Outcome(UNKNOWN))
     assert (ended.state, ended.uncertain, ended.kind) == (DeliveryState.FAILED, True, "resolve")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"), [(Request.INITIAL, "est peut-être dans le DMP"), (Request.DELETE, "n'est peut-être plus")]
+)
+def test_a_doubt_that_is_given_up_says_what_the_dmp_may_hold(asked: Request, said: str) -> None:
+    made = claim(attempts=3, resolve=True)
+    made = replace(made, delivery=replace(made.delivery, request=asked))
+    assert said in after(made, Outcome(UNKNOWN, "X", "Connexion perdue.")).text
+    assert after(made, Outcome(NOT_DELIVERED, "X", "Occupé.")).text == "Occupé."
+    assert after(replace(made, attempts=1), Outcome(UNKNOWN, "X", "Connexion perdue.")).text == "Connexion perdue."
 
 
 def test_a_mail_is_delivered_when_everybody_got_it() -> None:

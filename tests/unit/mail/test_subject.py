@@ -1,3 +1,4 @@
+import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -5,8 +6,9 @@ import pytest
 
 from pfi.model.document import Document
 from pfi.model.patient import Traits
+from pfi.standards.mail.headers import file_name_parameter
 from pfi.standards.mail.subject import pdf_file_names, subject
-from tests.unit.mssante.material import cda, document
+from tests.unit.mssante.material import PDF, cda, document
 
 VIAL = Traits("VIAL", "Paul", "Paul Jean", "19781126", "M")
 
@@ -32,14 +34,22 @@ def test_a_long_label_is_cut_at_40_characters() -> None:
     assert told == f"XDM/1.0/DDM+{'A' * 40} VIAL Paul 26/11/1978"
 
 
+def test_an_accent_written_as_a_letter_of_its_own_is_not_counted() -> None:
+    decomposed = unicodedata.normalize("NFD", "é" * 45)
+    assert subject([labelled(decomposed)], VIAL) == f"XDM/1.0/DDM+{'é' * 40} VIAL Paul 26/11/1978"
+
+
 @pytest.mark.parametrize("birth_date", ["", "1978", "197811", "19781300", "inconnu!"])
 def test_an_unknown_date_is_left_out_with_its_blank(birth_date: str) -> None:
     assert subject([labelled("CR")], replace(VIAL, birth_date=birth_date)) == "XDM/1.0/DDM+CR VIAL Paul"
 
 
-def test_two_documents_are_counted_but_two_renditions_are_not() -> None:
+def test_documents_are_counted_but_the_n1_and_the_n3_of_one_are_not() -> None:
     first = labelled("CR", unique_id="1.2.3.1")
-    assert subject([first, labelled("CR", unique_id="1.2.3.2")], VIAL).startswith("XDM/1.0/DDM+CR VIAL")
+    n1 = labelled("CR", unique_id="1.2.3.2", pdf=PDF)
+    assert subject([n1, first], VIAL).startswith("XDM/1.0/DDM+CR VIAL")
+    assert subject([n1, first, n1, first], VIAL).startswith("XDM/1.0/DDM+2 documents VIAL")
+    assert subject([first, labelled("CR", unique_id="1.2.3.3")], VIAL).startswith("XDM/1.0/DDM+2 documents VIAL")
     assert subject([first, labelled("CR", title="Autre")], VIAL).startswith("XDM/1.0/DDM+2 documents VIAL")
     assert subject([first, labelled("CR", code="11502-2")], VIAL).startswith("XDM/1.0/DDM+2 documents VIAL")
 
@@ -72,3 +82,18 @@ def test_the_same_name_is_numbered_and_a_document_without_act_has_its_own_date()
         "20260305_CR_VIAL_Paul_2.pdf",
         "20260305_CR_VIAL_Paul_3.pdf",
     )
+
+
+def test_names_that_differ_by_accents_or_case_alone_are_numbered_too() -> None:
+    names = pdf_file_names([labelled("Résumé"), labelled("resume")], VIAL)
+    assert names == ("20260304_Résumé_VIAL_Paul.pdf", "20260304_resume_VIAL_Paul_2.pdf")
+
+
+@pytest.mark.parametrize("name", ["A" * 900, "Ω" * 900])
+def test_a_name_without_end_still_gives_a_file_name_that_a_disk_and_a_mail_can_take(name: str) -> None:
+    names = pdf_file_names([labelled("CR"), labelled("CR")], replace(VIAL, birth_name=name))
+    assert len(set(names)) == 2
+    for each in names:
+        assert len(each.encode()) <= 255
+        assert each.endswith(".pdf")
+        assert max(map(len, file_name_parameter("filename", each).split("\r\n"))) < 998

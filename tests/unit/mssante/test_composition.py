@@ -1,11 +1,18 @@
 """What a mail says, read by the independent reader."""
 
 import base64
+import io
+import os
+import random
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
+import pypdf
 import pytest
 
 from connectors.mssante.connector import MssanteConnector
@@ -28,7 +35,8 @@ from tests.unit.mssante.material import (
     professional,
     settings,
 )
-from tests.unit.mssante.reader import PATIENT_ID, SET_SOURCE_ID, SET_UNIQUE_ID, attachments, read_archive, read_mail
+from tests.unit.mssante.reader import attachments, read_mail
+from tests.unit.mssante.xdm import PATIENT_ID, SET_SOURCE_ID, SET_UNIQUE_ID, read_archive
 
 UNQUALIFIED: dict[str, Any] = {"qualified": False, "patient": replace(PATIENT, ins=None)}
 
@@ -103,6 +111,15 @@ def test_a_replacement_refers_to_the_first_mail() -> None:
     assert "References" not in mail_of(delivery())
 
 
+def test_a_replacement_is_announced_in_the_subject_only_where_the_site_wants_it() -> None:
+    replacement = delivery(request=Request.REPLACE)
+    usual = "XDM/1.0/DDM+CR d'imagerie médicale PAT-TROIS DOMINIQUE 28/03/1979"
+    assert mail_of(replacement)["Subject"] == usual
+    assert mail_of(replacement, replacement_in_subject=True)["Subject"] == f"[Annule et remplace] {usual}"
+    for other in (delivery(), delivery(request=Request.DELETE)):
+        assert mail_of(other, replacement_in_subject=True)["Subject"] == usual
+
+
 def test_two_renditions_are_two_cda_two_pdf_and_one_label() -> None:
     n1, n3 = document(cda(pdf=PDF, unique_id="1.2.3.1")), document(cda(unique_id="1.2.3.3"))
     mail = mail_of(delivery(documents=(n1, n3)))
@@ -126,6 +143,28 @@ def test_an_identity_that_is_not_qualified_leaves_no_matricule_anywhere() -> Non
     assert b"2790351" not in everything
     assert b"1.2.250.1.213.1.4." not in everything
     assert base64.b64encode(MATRICULE.encode()) not in everything
+
+
+def test_an_ins_that_is_not_qualified_stays_out_even_when_the_message_gives_it() -> None:
+    """INS/va1.53: names, headers, archive, PDF and their metadata."""
+    other = Ins("146026322000196", INS_OID)
+    told = replace(PATIENT, ins=Ins(MATRICULE, INS_OID), other_ins=(other,))
+    content = preview(delivery(documents=(document(cda(matricule=None)),), qualified=False, patient=told))
+    mail = read_mail(content)
+    files = attachments(mail)
+    archive = read_archive(files["IHE_XDM.ZIP"])
+    pdf = next(each for name, each in files.items() if name.endswith(".pdf"))
+    words = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
+    shown = [*map(str, mail.values()), *files, body_of(mail), words]
+    shown += [member.decode() for member in archive.members.values()]
+    for secret in (MATRICULE, MATRICULE[:13], other.matricule, "1.2.250.1.213.1.4."):
+        assert not any(secret in each.replace(" ", "") for each in shown)
+    assert mail["X-MSS-INS"] == "N"
+
+
+def test_a_complete_identity_that_is_not_qualified_is_not_announced() -> None:
+    assert mail_of(delivery())["X-MSS-INS"] == "O"
+    assert mail_of(delivery(qualified=False))["X-MSS-INS"] == "N"
 
 
 @pytest.mark.parametrize(
@@ -161,6 +200,20 @@ def test_no_value_of_a_message_reaches_a_header_of_its_own(attack: str) -> None:
     assert [each.addr_spec for each in mail["To"].addresses] == ["dr.essai@medecin.mssante.fr"]
 
 
+@pytest.mark.parametrize("code", ["18748-4&#13;&#10;Bcc: a@x.fr", "18748,4", "É", "A" * 61])
+def test_a_code_that_no_header_can_carry_sends_nothing(code: str) -> None:
+    with pytest.raises(SenderDataError, match="CDA_CODE_UNUSABLE"):
+        preview(delivery(documents=(document(cda(code=code)),)))
+
+
+def test_no_text_of_the_site_reaches_a_header_of_its_own() -> None:
+    attack = "Hôpital\r\nBcc: espion@x.fr"
+    mail = mail_of(delivery(), mailbox_label=attack, establishment=attack, establishment_phone=attack)
+    assert "Bcc" not in mail
+    assert mail["From"].addresses[0].display_name == "Hôpital Bcc: espion@x.fr"
+    assert mail["From"].addresses[0].addr_spec == "pfi.app@ch-exemple.mssante.fr"
+
+
 def test_an_unusable_reply_address_is_told() -> None:
     connector = MssanteConnector(settings(), SURROUNDINGS)
     composed = connector._composer.compose(delivery(reply_to="pas une adresse"), ["a@x.fr"], [PDF])
@@ -190,6 +243,48 @@ def test_a_mail_over_the_configured_size_has_no_preview_because_it_would_not_lea
         preview(delivery(Channel.CIT), max_bytes_patient=1000)
     with pytest.raises(SenderDataError, match="523"):
         preview(delivery(Channel.PRO), max_bytes=1000)
+
+
+@pytest.mark.parametrize(("channel", "limit"), [(Channel.CIT, "max_bytes_patient"), (Channel.PRO, "max_bytes")])
+def test_the_limit_counts_the_whole_mail_as_it_leaves(channel: Channel, limit: str) -> None:
+    size = len(preview(delivery(channel)))
+    assert len(preview(delivery(channel), **{limit: size})) == size
+    with pytest.raises(SenderDataError, match="523"):
+        preview(delivery(channel), **{limit: size - 1})
+
+
+def test_mon_espace_sante_s_25_mb_are_counted_once_encoded() -> None:
+    def sized(pdf: int) -> Delivery:
+        noise = random.Random(1).randbytes(pdf)  # noqa: S311 - no secret
+        return delivery(Channel.CIT, documents=(document(cda(pdf=PDF + noise)),))
+
+    assert len(preview(sized(9_000_000))) < 25_000_000
+    with pytest.raises(SenderDataError, match="523"):
+        preview(sized(11_000_000))  # some 20 MB of files
+    assert len(preview(replace(sized(11_000_000), channel=Channel.PRO))) > 25_000_000
+
+
+def test_another_process_writes_the_same_bytes() -> None:
+    """Whatever its hash seed, its time zone and its language; with a PDF that it renders itself."""
+    code = (
+        "import hashlib; from tests.unit.mssante.test_composition import *; "
+        "given = [delivery(c, request=r, documents=(document(cda()), document())) for c in Channel for r in Request "
+        "if c is not Channel.DMP]; "
+        "print(*(hashlib.sha256(preview(each)).hexdigest() for each in given))"
+    )
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": language},
+            cwd=Path(__file__).resolve().parents[3],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed, zone, language in (("1", "Pacific/Auckland", "C"), ("4242", "America/Lima", "C.UTF-8"))
+    ]
+    assert printed[0] == printed[1]
+    assert len(set(printed[0].split())) == 6
 
 
 def test_dates_are_those_of_the_decision() -> None:

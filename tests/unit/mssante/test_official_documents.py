@@ -13,7 +13,8 @@ from pfi.standards.cda.body import embedded_pdf
 from pfi.standards.pdf.copies import pdf_copies
 from tests.unit.cda.official import DOCUMENTS, needs_documents
 from tests.unit.mssante.material import MOMENT, PATIENT_ADDRESS, SURROUNDINGS, delivery, document, settings
-from tests.unit.mssante.reader import PATIENT_ID, UNIQUE_ID, attachments, read_archive, read_mail
+from tests.unit.mssante.reader import attachments, read_mail
+from tests.unit.mssante.xdm import PATIENT_ID, UNIQUE_ID, agrees_with_cda, read_archive
 
 XSD = Path(os.environ.get("PFI_XSD_DIR", Path(__file__).resolve().parents[3].parent / "shared" / "xsd")) / "ebxml"
 
@@ -34,6 +35,7 @@ def test_a_document_arrives_whole_in_both_mails(document_path: Path) -> None:
         archive = read_archive(files.pop("IHE_XDM.ZIP"))
         (entry,) = archive.entries
         assert archive.document(entry) == content
+        agrees_with_cda(entry, content)
         assert entry.identifiers[UNIQUE_ID] == opened.unique_id
         assert opened.header.patient.ins is not None
         assert entry.identifiers[PATIENT_ID].startswith(f"{opened.header.patient.ins.matricule}^^^&")

@@ -1,16 +1,18 @@
 """The PDF of a document: the one it carries, byte for byte, or a faithful PDF/A-1 of its narrative."""
 
+import base64
 import io
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pypdf import PdfReader
-from pypdf.generic import BooleanObject, DictionaryObject
 
 from pfi.model.errors import BugError, SenderDataError
 from pfi.standards.cda.narrative import Cell, Paragraph, Table, read_narrative
@@ -20,7 +22,10 @@ from pfi.standards.pdf.page import page_values
 from pfi.standards.pdf.typesetting import typeset
 from tests.unit.cda.official import each_document, needs_documents
 from tests.unit.mssante.material import MOMENT, PDF, cda, document, section
+from tests.unit.pdf.pdfa import check_pdf_a_1a
 
+PICTURE = '<renderMultiMedia referencedObject="image"/>'
+"""What shows, in a narrative, the image of `SHOWN`."""
 PDF_COPY = (
     '<component><section><templateId root="1.2.250.1.213.1.1.2.243"/><title>Copie</title><text/>'
     '<entry><observationMedia classCode="OBS" moodCode="EVN"><value mediaType="application/pdf" representation="B64">'
@@ -40,6 +45,13 @@ def png() -> bytes:
     return out.getvalue()
 
 
+SHOWN = (
+    '<component><section><title>Image</title><text/><entry><observationMedia ID="image" classCode="OBS" moodCode="EVN">'
+    f'<value mediaType="image/png" representation="B64">{base64.b64encode(png()).decode()}</value></observationMedia>'
+    "</entry></section></component>"
+)
+
+
 def test_the_pdf_of_an_n1_is_attached_byte_for_byte() -> None:
     assert pdf_copies([document(cda(pdf=PDF))], MOMENT) == (PDF,)
 
@@ -49,6 +61,14 @@ def test_an_n3_takes_its_own_copy_first_then_the_one_of_its_n1() -> None:
     with_copy = document(cda(body=section("A", "<paragraph>a</paragraph>") + PDF_COPY))
     assert pdf_copies([with_copy, n1], MOMENT) == (b"%PDF-1.4\ncopie", PDF)
     assert pdf_copies([document(cda()), n1], MOMENT) == (PDF, PDF)
+
+
+def test_an_n3_never_takes_the_pdf_of_another_document() -> None:
+    n1 = document(cda(pdf=PDF))
+    for other in (cda(code="34112-3"), cda(title="Un autre compte rendu")):
+        assert "Examen sans particularité" in text_of(pdf_copies([n1, document(other)], MOMENT)[1])
+    for several in ([n1, document(cda(pdf=PDF + b"2")), document(cda())], [n1, document(cda()), document(cda())]):
+        assert "Examen sans particularité" in text_of(pdf_copies(several, MOMENT)[-1])
 
 
 def test_an_n1_never_takes_the_pdf_of_another() -> None:
@@ -87,18 +107,10 @@ def test_a_rendered_document_shows_who_what_when_and_everything_written() -> Non
 
 
 def test_a_rendered_document_is_tagged_pdf_a_1() -> None:
-    reader = PdfReader(io.BytesIO(render(cda(), MOMENT)))
-    metadata = reader.xmp_metadata
-    assert metadata is not None
-    raw = metadata.stream.get_data() if hasattr(metadata.stream, "get_data") else b""
-    assert b"<pdfaid:part>1</pdfaid:part>" in raw
-    assert b"<pdfaid:conformance>A</pdfaid:conformance>" in raw
-    root = reader.trailer["/Root"].get_object()
-    assert isinstance(root, DictionaryObject)
-    assert str(root["/Lang"]) in ("fr-FR", "fr")
-    marked = root["/MarkInfo"].get_object()
-    assert isinstance(marked, DictionaryObject)
-    assert marked["/Marked"] == BooleanObject(True)
+    body = section("Électrophorèse", f"<paragraph>10<sup>9</sup>/L ≥ α</paragraph>{PICTURE}")
+    reader = PdfReader(io.BytesIO(render(cda(body=body + SHOWN), MOMENT)))
+    check_pdf_a_1a(reader)
+    assert sum(len(page.images) for page in reader.pages) == 1
     assert reader.metadata is not None
     assert reader.metadata.title == "Compte rendu d'échographie"
     assert reader.metadata.creation_date == MOMENT
@@ -107,6 +119,48 @@ def test_a_rendered_document_is_tagged_pdf_a_1() -> None:
 def test_the_same_document_at_the_same_moment_gives_the_same_bytes() -> None:
     assert render(cda(), MOMENT) == render(cda(), MOMENT)
     assert render(cda(), MOMENT) != render(cda(), datetime(2026, 3, 6, tzinfo=UTC))
+
+
+def table(columns: int, cell: str, rows: int = 2) -> str:
+    """A section with a table of equal cells."""
+    line = f"<tr>{f'<td>{cell}</td>' * columns}</tr>"
+    return section("Tableau", f"<table><tbody>{line * rows}</tbody></table>")
+
+
+def landscape(pdf: bytes) -> bool:
+    box = PdfReader(io.BytesIO(pdf)).pages[0].mediabox
+    return bool(box.width > box.height)
+
+
+def test_a_document_with_a_wide_table_is_on_its_side() -> None:
+    assert not landscape(render(cda(body=table(5, "PARACÉTAMOL")), MOMENT))
+    assert landscape(render(cda(body=table(13, "PARACÉTAMOL")), MOMENT))
+
+
+@pytest.mark.parametrize("number", ["12,50mg", "01/12/2021", "0.125", "37,5°C", "1:10.000"])
+@pytest.mark.parametrize("columns", [8, 12, 16])
+def test_a_number_is_never_cut_in_two(number: str, columns: int) -> None:
+    """A dose read as « 12 » on one line and « 50 mg » on the next harms."""
+    pages = PdfReader(
+        io.BytesIO(render(cda(body=table(columns, f"prendre {number} hypertriglycéridémie")), MOMENT))
+    ).pages
+    lines = "\n".join(page.extract_text() for page in pages)
+    assert lines.count(number) == 2 * columns
+    assert "\u200b" not in number
+
+
+def test_a_row_is_not_parted_by_the_end_of_a_page() -> None:
+    lines = "".join(f"<paragraph>Ligne {number}</paragraph>" for number in range(4))
+    pdf = render(cda(body=table(2, lines, rows=40)), MOMENT)
+    for page in PdfReader(io.BytesIO(pdf)).pages:
+        words = page.extract_text()
+        assert words.count("Ligne 0") == words.count("Ligne 3")
+
+
+def test_the_foot_of_a_table_is_at_its_end() -> None:
+    body = "<table><tfoot><tr><td>Total</td></tr></tfoot><tbody><tr><td>Première</td></tr></tbody></table>"
+    shown = text_of(render(cda(body=section("Tableau", body)), MOMENT))
+    assert shown.index("Première") < shown.index("Total")
 
 
 def test_words_of_a_document_are_never_markup() -> None:
@@ -195,6 +249,26 @@ tables = st.builds(
 def test_any_table_and_any_text_can_be_typeset(table: Table, words: str) -> None:
     narrative = read_narrative(cda())
     typeset(page_values(narrative, MOMENT, (table, Paragraph(words))), MOMENT)
+
+
+@needs_documents
+@each_document
+def test_every_official_document_is_rendered_in_pdf_a_1(document: Path) -> None:
+    check_pdf_a_1a(PdfReader(io.BytesIO(render(document.read_bytes(), MOMENT))))
+
+
+@needs_documents
+@each_document
+def test_no_word_of_an_official_document_is_lost(document: Path) -> None:
+    """By the standard library's reading of the narrative: each word, as many times as it is written."""
+    content = document.read_bytes()
+    written: Counter[str] = Counter()
+    for found in ElementTree.fromstring(content).iter("{urn:hl7-org:v3}section"):  # noqa: S314 - official samples
+        for part in (found.find("{urn:hl7-org:v3}title"), found.find("{urn:hl7-org:v3}text")):
+            if part is not None:
+                written.update(word for words in part.itertext() for word in map(bare, words.split()) if word)
+    shown = bare(text_of(render(content, MOMENT)))
+    assert [word for word, times in written.items() if shown.count(word) < times and len(word) < 12] == []
 
 
 @needs_documents

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfi.standards.cda.narrative import Cell, Media, Table
-from pfi.standards.pdf.grid import PAGE_WIDTH, Grid, place
+from pfi.standards.pdf.grid import LANDSCAPE_WIDTH, PAGE_WIDTH, Grid, place
 
 cells = st.builds(
     Cell,
@@ -69,6 +69,30 @@ def test_the_font_gets_smaller_before_words_are_cut() -> None:
     many = place(Table((), (row(*["anticoagulants"] * 20),)))
     assert few.size > more.size > many.size
     assert (few.tight, more.tight, many.tight) == (False, False, True)
+
+
+def test_a_page_on_its_side_has_larger_letters() -> None:
+    table = Table((), (row(*["anticoagulants"] * 9),))
+    assert place(table, LANDSCAPE_WIDTH).size > place(table).size
+    assert abs(sum(place(table, LANDSCAPE_WIDTH).widths) - LANDSCAPE_WIDTH) < 1
+
+
+def test_a_word_is_cut_only_where_it_does_not_fit() -> None:
+    assert not any(cell.cut for cell in place(Table((), (row(*["LÉVOTHYROXINE"] * 5),))).cells)
+    long = place(Table((), (row("anti" * 30, "mot"),)))
+    assert [cell.cut for cell in long.cells] == [True, False]
+    assert all(cell.cut for cell in place(Table((), (row(*["anticoagulants"] * 30),))).cells)
+
+
+def test_a_low_row_stays_in_one_piece_and_a_tall_one_may_be_parted() -> None:
+    def whole(*rows: tuple[Cell, ...]) -> list[bool]:
+        return [cell.whole for cell in place(Table((), rows)).cells]
+
+    assert whole(row("a", "b")) == [True, True]
+    assert whole(row("a", "un texte " * 500)) == [False, False]
+    assert whole((Cell("a", rowspan=3), Cell("b")), row("c"), row("d")) == [True] * 4
+    assert whole((Cell("a", rowspan=40), Cell("b")), *[row("c")] * 39)[0] is False
+    assert whole((Cell("a", media=(Media("image/png", b""),)), Cell("b"))) == [False, False]
 
 
 def test_the_longest_lines_get_the_room_that_is_left() -> None:

@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import pytest
 
-from pfi.model.document import CodedValue, DocumentId
+from pfi.model.document import CdaHeader, CodedValue, DocumentId
 from pfi.model.patient import Ins, Patient, PatientState
 from pfi.model.profile import NoDmp, Opposed
 from pfi.routing.decide import appraise
 from pfi.routing.exceptions import SITUATIONS, Situation
 from pfi.routing.specimen import TEST_INS, Specimen
-from tests.unit.routing.cases import case, flags, shipped_rules, with_header, with_submission
+from tests.unit.routing.cases import case, flags, plan, shipped_rules, with_header, with_submission
 
 CHILD: Final = "20120601"
 REAL: Final = Ins("279035121518989", "1.2.250.1.213.1.4.8")
@@ -288,3 +288,16 @@ def test_a_situation_gathers_what_message_and_feed_tell() -> None:
     assert seen.cda_ins == (TEST_INS,)
     assert not seen.free_choice
     assert situation(case(type="PRESC-KINE")).free_choice
+
+
+@pytest.mark.parametrize("sex", ["M", "F"])
+def test_the_ins_of_a_man_or_of_a_woman_may_be_complete(sex: str) -> None:
+    def told(header: CdaHeader) -> CdaHeader:
+        return replace(header, patient=replace(header.patient, traits=replace(header.patient.traits, sex=sex)))
+
+    assert plan(with_header(case(), told))["DMP"] == "send"
+
+
+@pytest.mark.parametrize("value", ["COLP", "COLV", "DOUA", "DOUT", "FICT", "INVA", "USUR"])
+def test_each_doubtful_attribute_holds(value: str) -> None:
+    assert plan(case(reliability=("VALI", value)))["DMP"].startswith("hold")

@@ -36,6 +36,21 @@ def test_a_sending_says_its_recipients_by_number_and_its_obligation() -> None:
         (Channel.DMP, {"confidentiality": "R"}, "attendre", "confidentialité renforcée", "dû, en attente"),
         (Channel.DMP, {"dmp_status": "FERME"}, "sans objet", "DMP fermé", "dû, écart expliqué par la loi"),
         (Channel.CIT, {"type": "18748-4"}, "envoyer", "", "non dû"),
+        (Channel.PRO, {"professionals": 0}, "ne pas envoyer", "aucun destinataire", "dû, écart à justifier"),
+        (
+            Channel.PRO,
+            {"professionals": 0, "recipients": [{"address": "sans"}]},
+            "ne pas envoyer",
+            "aucune adresse utilisable",
+            "dû, écart à justifier",
+        ),
+        (
+            Channel.PRO,
+            {"professionals": 0, "type": "PRESC-BIO"},
+            "ne pas envoyer",
+            "aucun professionnel choisi",
+            "dû, écart expliqué par la loi",
+        ),
     ],
 )
 def test_each_end_has_its_french_words(
@@ -45,6 +60,11 @@ def test_each_end_has_its_french_words(
 
     assert (explained.action, explained.why, explained.obligation) == (action, why, obligation)
     assert explained.reasons
+
+
+def test_each_channel_has_its_own_name() -> None:
+    names = [row(channel).channel for channel in (Channel.DMP, Channel.PRO, Channel.CIT)]
+    assert names == ["DMP", "MSSanté professionnels", "Mon espace santé (patient)"]
 
 
 def test_every_channel_action_and_shipped_code_has_a_label() -> None:

@@ -169,7 +169,7 @@ def test_an_rpps_is_known_without_the_eight_that_announces_it(identifier: str, n
     assert rpps(identifier) == number
 
 
-@pytest.mark.parametrize("written", ["٢٠٢٥٠١٠١", "19790", "1979032", "19", "", "+0300"])
+@pytest.mark.parametrize("written", ["٢٠٢٥٠١٠١", "2025X", "19790", "1979032", "19", "", "+0300"])
 def test_what_is_no_date_is_neither_a_day_nor_an_age(written: str) -> None:
     assert day_of(written) is None
     assert is_minor(written, date(2026, 1, 15), 18) is None
@@ -210,3 +210,8 @@ def test_the_month_and_the_day_of_a_timestamp_are_read_whole() -> None:
     assert day_of("20251130") == date(2025, 11, 30)
     assert day_of("202512") == date(2025, 12, 1)
     assert day_of("20251301") is None
+
+
+def test_blanks_around_a_date_do_not_count() -> None:
+    assert day_of(" 20251130 ") == date(2025, 11, 30)
+    assert is_minor(" 20100101 ", date(2026, 1, 15), 18) is True

@@ -9,9 +9,9 @@ from pfi.model.document import Participant
 from pfi.model.parties import Author, Recipient, RecipientKind
 from pfi.model.patient import IdentityStatus, Ins
 from pfi.model.profile import Environment
-from pfi.routing.recipients import citizen, professionals
+from pfi.routing.recipients import citizen, is_patient, professionals
 from pfi.routing.rulefile import Due
-from pfi.routing.specimen import Specimen
+from pfi.routing.specimen import TEST_INS, Specimen
 from tests.unit.routing.cases import case, decided, flags, plan, rules_of, with_header, with_submission
 
 OWN = "279035121518989@patient.mssante.fr"
@@ -218,3 +218,21 @@ def test_only_a_participant_ref_is_a_prescriber() -> None:
     assert rule(Participant("REF"), Participant("REF", party=Author()), ref) == ("", False)
     assert rule(replace(ref, type_code="INF")) == ("GENETICS", True)
     assert rule(Participant("REF")) == ("GENETICS", True)
+
+
+def test_the_domain_of_the_patients_is_known_in_any_case() -> None:
+    assert is_patient(professional(" 279035121518989@Patient.MSSante.FR "))
+    assert not is_patient(professional("a@un.mssante.fr"))
+
+
+def test_an_address_with_blanks_around_it_is_the_same_one() -> None:
+    assert len(addresses(named(professional("a@un.mssante.fr"), professional(" a@un.mssante.fr ")), Channel.PRO)) == 1
+
+
+def test_the_own_address_of_a_corsican_has_its_letter_in_capitals() -> None:
+    """Whatever the case in which the message wrote it."""
+    one = with_submission(
+        case(), lambda each: replace(each, patient=replace(each.patient, ins=replace(TEST_INS, matricule="27902a")))
+    )
+    citizen_of = citizen(one.submission, IdentityStatus.QUALIFIED, one.profile)
+    assert [each.address for each in citizen_of.recipients] == ["27902A@patient.mssante.fr"]

@@ -227,3 +227,9 @@ def test_genetics_takes_nobody_but_the_prescriber_whom_the_sender_named() -> Non
     refusal = addressing(case(professionals=2), prescriber_only=True, extra=("a@x.mssante.fr",)).refusal
     assert refusal is not None
     assert refusal.rule == "GENETICS"
+
+
+def test_those_who_follow_the_patient_keep_their_name_and_number() -> None:
+    (found,) = derivation(case().submission, STATE, frozenset({"medecin_traitant"}), BOOK).recipients
+    assert found.identifier == FULL[TREATING]
+    assert found.person == Person(FULL[TREATING], family="DEMO", given="Ada")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from pfi.model.patient import Patient
+from pfi.model.patient import Identifier, Patient
 from pfi.model.submission import Orders, Request
 from pfi.standards.xdm.metadata import patient_id, write_metadata
 from tests.unit.mssante.material import MOMENT, PATIENT, cda, document
@@ -63,6 +63,15 @@ def test_without_qualification_there_is_no_matricule_anywhere() -> None:
     assert b"2790351" not in content
     assert b"1.2.250.1.213.1.4" not in content
     assert b"IPP-4711^^^&amp;1.2.250.1.999.9&amp;ISO^PI" in content
+
+
+def test_an_unqualified_patient_is_the_local_one_of_the_document_then_the_one_of_the_message() -> None:
+    elsewhere = replace(PATIENT, identifiers=(Identifier("77", "1.2.250.1.999.77", "CH EXEMPLE", "PI"),))
+    bare = document(cda(matricule=None))
+    assert patient_id(elsewhere, [bare], qualified=False) == "IPP-4711^^^&1.2.250.1.999.9&ISO^PI"
+    nameless = document(cda(matricule=None).replace(b'<id extension="IPP-4711" root="1.2.250.1.999.9"/>', b""))
+    assert patient_id(elsewhere, [nameless], qualified=False) == "77^^^&1.2.250.1.999.77&ISO^PI"
+    assert patient_id(replace(PATIENT, identifiers=()), [nameless], qualified=False) == ""
 
 
 def test_a_patient_without_identifier_in_the_message_is_the_one_of_the_documents() -> None:

@@ -1,0 +1,105 @@
+"""Where documents go: the seats for first attempts, what stops a destination, and who may come in meanwhile."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pfi.engine.breaker import Breaker
+from pfi.engine.connector import Connector
+from pfi.engine.context import Context
+from pfi.engine.logs import get_logger
+from pfi.engine.settings import DestinationSettings
+from pfi.model.delivery import Outcome
+from pfi.store import messages
+from pfi.store.database import STORE_ERRORS
+
+_LOG = get_logger("destinations")
+_BACKLOG_PER_SEAT = 8
+"""Documents kept in memory for each seat of a destination; above, deliveries are born queued."""
+
+
+@dataclass(slots=True)
+class Destination:
+    """One destination: its connector, the seats for first attempts, and whether it is stopped."""
+
+    name: str
+    settings: DestinationSettings
+    connector: Connector
+    breaker: Breaker
+    seats: asyncio.Semaphore
+    backlog: int = 0
+
+    @property
+    def busy(self) -> bool:
+        return self.backlog >= self.settings.concurrency
+
+    @property
+    def full(self) -> bool:
+        return self.backlog >= self.settings.concurrency * _BACKLOG_PER_SEAT
+
+
+class Destinations:
+    """Every destination of this process, by name."""
+
+    def __init__(self, context: Context, connectors: Mapping[str, Connector]) -> None:
+        self._context = context
+        self._every = {
+            name: Destination(
+                name,
+                settings,
+                connectors[name],
+                Breaker(settings.pause_seconds, context.clock, context.random),
+                asyncio.Semaphore(settings.concurrency),
+            )
+            for name, settings in context.settings.destinations.items()
+        }
+        self._room = asyncio.Event()
+
+    def __getitem__(self, name: str) -> Destination:
+        return self._every[name]
+
+    def __iter__(self) -> Iterator[Destination]:
+        return iter(self._every.values())
+
+    def left(self, place: Destination) -> None:
+        """A document taken in hand needs its destination no more."""
+        place.backlog -= 1
+        self._room.set()
+
+    async def room(self, longest: float) -> None:
+        """Waits, at most `longest` seconds, until this process can take one more document in hand.
+
+        Pacing: a delivery born queued costs a second reading of its message, three times the work. A sender that waits
+        a little for its acknowledgment costs nothing. Stopped destinations do not make anybody wait.
+        """
+        if not self._crowded:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                while self._crowded:
+                    self._room.clear()
+                    await self._room.wait()
+
+    @property
+    def _crowded(self) -> bool:
+        return any(place.full and place.breaker.open_until is None for place in self._every.values())
+
+    async def watch(self, place: Destination, outcome: Outcome) -> bool:
+        """Stops or reopens the destination; one event for each change, not one for each document. Returns whether it
+        was stopped already."""
+        was_stopped = place.breaker.open_until is not None
+        if outcome.stop_destination:
+            kind = "destination_stopped" if place.breaker.failed() else None
+        else:
+            kind = "destination_resumed" if place.breaker.passed() else None
+        if kind is None:
+            return was_stopped
+        _LOG.warning(kind, destination=place.name, code=outcome.code)
+        try:
+            async with self._context.database.connection() as connection:
+                detail = {"destination": place.name, "code": outcome.code, "text": outcome.text}
+                await messages.add_event(connection, kind, self._context.clock(), detail=detail)
+        except STORE_ERRORS as error:
+            _LOG.warning("store_away", step="event", error=type(error).__name__)
+        return was_stopped
