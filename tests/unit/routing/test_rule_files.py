@@ -118,7 +118,12 @@ def test_a_situation_is_dealt_with_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("written", "changed", "what"),
-    [(", dmp: deny", "", "aucun effet"), ("code: DMP_OPPOSED, ", "", "« code » est obligatoire")],
+    [
+        (", dmp: deny", "", "aucun effet"),
+        ("code: DMP_OPPOSED, ", "", "« code » est obligatoire"),
+        ("code: DMP_OPPOSED, dmp: deny", "dmp: void", "« code » est obligatoire"),
+        ("code: DMP_OPPOSED, dmp: deny", "dmp: hold, until: human_release", "« code » est obligatoire"),
+    ],
 )
 def test_an_exception_must_have_an_effect_and_a_code(tmp_path: Path, written: str, changed: str, what: str) -> None:
     error = refusal(tmp_path, EXCEPTIONS.replace(written, changed))
