@@ -79,6 +79,18 @@ class HttpRequest:
         return self.parts[(include.get("href") or "").removeprefix("cid:")]
 
 
+def read_requests(content: bytes) -> list[HttpRequest]:
+    """Parses the HTTP/1.1 requests of a file, one after the other: a deletion of two renditions is two."""
+    requests = []
+    while content:
+        head = content.partition(b"\r\n\r\n")[0]
+        (length,) = re.findall(rb"(?im)^content-length: *([0-9]+)\r?$", head)
+        end = len(head) + 4 + int(length)
+        requests.append(read_request(content[:end]))
+        content = content[end:].lstrip(b"\r\n")
+    return requests
+
+
 def read_request(content: bytes) -> HttpRequest:
     """Parses an HTTP/1.1 request and its MTOM package."""
     head, _, body = content.partition(b"\r\n\r\n")

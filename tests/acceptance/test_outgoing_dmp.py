@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.acceptance.outgoing import LCM, RIM, XDS, HttpRequest, Outgoing, outgoing, read_request, sent_messages
+from tests.acceptance.outgoing import (
+    LCM,
+    RIM,
+    XDS,
+    HttpRequest,
+    Outgoing,
+    outgoing,
+    read_request,
+    read_requests,
+    sent_messages,
+)
 from tests.acceptance.outgoing import outgoing_sample as sample
 from tests.official import XSD_DIR, needs_public_schemas
 
@@ -31,8 +41,8 @@ def sent(request: pytest.FixtureRequest) -> Outgoing:
 
 def feeds(sent: Outgoing) -> list[HttpRequest]:
     """The feeding requests of a run: none, or one (deletions are another transaction)."""
-    requests = [read_request(content) for name, content in sent.files.items() if name.startswith("dmp-")]
-    return [each for each in requests if each.parts]
+    files = [content for name, content in sent.files.items() if name.startswith("dmp-")]
+    return [request for content in files for request in read_requests(content) if request.parts]
 
 
 def entries(request: HttpRequest) -> dict[str, etree._Element]:
@@ -100,11 +110,10 @@ def test_the_transaction_is_iti_41_at_the_repository(sent: Outgoing) -> None:
 
 @needs_public_schemas
 def test_the_metadata_are_valid_by_the_ebxml_schemas(sent: Outgoing, lcm: etree.XMLSchema) -> None:
-    for name, content in sent.files.items():
-        if name.startswith("dmp-"):
-            request = read_request(content)
-            found = next(request.body.getparent().iter(f"{LCM}*"))  # type: ignore[union-attr]  # it is in soap:Body
-            lcm.assertValid(etree.fromstring(etree.tostring(found)))
+    files = [content for name, content in sent.files.items() if name.startswith("dmp-")]
+    for request in (each for content in files for each in read_requests(content)):
+        found = next(request.body.getparent().iter(f"{LCM}*"))  # type: ignore[union-attr]  # it is in soap:Body
+        lcm.assertValid(etree.fromstring(etree.tostring(found)))
 
 
 @needs_xmlsec1

@@ -305,7 +305,7 @@ def test_nesting_is_bounded() -> None:
 )
 def test_hostile_repetition_costs_little(raw: bytes) -> None:
     seconds, mail = elapsed(raw)
-    assert seconds < 2
+    assert seconds < 6  # half a second on an idle machine without coverage; hours when it is quadratic
     assert len(mail.fields.items) <= MAX_FIELDS
 
 
