@@ -7,18 +7,15 @@ from typing import Final
 from lxml import etree
 
 from pfi.model.document import CodedValue
+from pfi.standards.xds import schemes
 from pfi.standards.xds.ebrim import DOCUMENT_ENTRY_TYPE, RIM
 
 _N: Final = f"{{{RIM}}}"
 _CLASSES: Final = {
-    "class_code": "urn:uuid:41a5887f-8865-4c09-adf7-e362475b143a",
-    "format_code": "urn:uuid:a09d5840-386c-46f2-b5ad-9c3699a4309d",
-    "type_code": "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983",
+    "class_code": schemes.CLASS_CODE,
+    "format_code": schemes.FORMAT_CODE,
+    "type_code": schemes.TYPE_CODE,
 }
-_CONFIDENTIALITY: Final = "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f"
-_AUTHOR: Final = "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d"
-_PATIENT_ID: Final = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
-_UNIQUE_ID: Final = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
 _FORMS: Final = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
@@ -81,16 +78,18 @@ def _read(element: etree._Element) -> FoundDocument:
     codes = {name: _code(element, scheme) for name, scheme in _CLASSES.items()}
     size = _first(slots, "size")
     return FoundDocument(
-        unique_id=identifiers.get(_UNIQUE_ID, ""),
+        unique_id=identifiers.get(schemes.UNIQUE_ID, ""),
         entry_uuid=element.get("id", ""),
         logical_id=element.get("lid", ""),
         repository=_first(slots, "repositoryUniqueId"),
         community=element.get("home", ""),
-        patient_id=identifiers.get(_PATIENT_ID, ""),
+        patient_id=identifiers.get(schemes.PATIENT_ID, ""),
         state=element.get("status", ""),
         mime_type=element.get("mimeType", ""),
         title=_name(element),
-        confidentiality=tuple(each.get("nodeRepresentation", "") for each in _classified(element, _CONFIDENTIALITY)),
+        confidentiality=tuple(
+            each.get("nodeRepresentation", "") for each in _classified(element, schemes.CONFIDENTIALITY)
+        ),
         authors=_author_values(element, "authorPerson"),
         institutions=_author_values(element, "authorInstitution"),
         creation_time=read_time(_first(slots, "creationTime")),
@@ -138,7 +137,7 @@ def _code(element: etree._Element, scheme: str) -> CodedValue | None:
 
 
 def _author_values(element: etree._Element, name: str) -> tuple[str, ...]:
-    return tuple(value for each in _classified(element, _AUTHOR) for value in _slots(each).get(name, ()))
+    return tuple(value for each in _classified(element, schemes.AUTHOR) for value in _slots(each).get(name, ()))
 
 
 def _name(element: etree._Element) -> str:

@@ -12,6 +12,7 @@ from lxml import etree
 
 from pfi.model.document import CodedValue
 from pfi.standards.xdm.guards import ArchiveRefusedError
+from pfi.standards.xds import schemes
 from pfi.standards.xds.ebrim import LCM, RIM, SUBMISSION_SET_NODE
 from pfi.standards.xds.metadata import AuthorEntry, DocumentEntry, SubmissionSet
 from pfi.standards.xml import XmlRefusedError, parse
@@ -20,22 +21,6 @@ _N: Final = f"{{{RIM}}}"
 _ROOT: Final = f"{{{LCM}}}SubmitObjectsRequest"
 _LIST: Final = f"{_N}RegistryObjectList"
 
-_SET_AUTHOR: Final = "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d"
-_SET_CONTENT_TYPE: Final = "urn:uuid:aa543740-bdda-424e-8c96-df4873be8500"
-_SET_PATIENT_ID: Final = "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446"
-_SET_SOURCE_ID: Final = "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832"
-_SET_UNIQUE_ID: Final = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
-
-_AUTHOR: Final = "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d"
-_CLASS_CODE: Final = "urn:uuid:41a5887f-8865-4c09-adf7-e362475b143a"
-_CONFIDENTIALITY: Final = "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f"
-_EVENT_CODE: Final = "urn:uuid:2c6b8cb7-8b2a-4051-b291-b1ae6a575ef4"
-_FORMAT_CODE: Final = "urn:uuid:a09d5840-386c-46f2-b5ad-9c3699a4309d"
-_FACILITY_TYPE: Final = "urn:uuid:f33fb8ac-18af-42cc-ae0e-ed0b0bdb91e1"
-_PRACTICE_SETTING: Final = "urn:uuid:cccf5598-8b07-4b77-a05e-ae952c785ead"
-_TYPE_CODE: Final = "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983"
-_PATIENT_ID: Final = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
-_UNIQUE_ID: Final = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
 
 _REFERENCE_IDS: Final = "urn:ihe:iti:xds:2013:referenceidlist"
 _LONGEST_SIZE: Final = 18
@@ -136,12 +121,12 @@ class _Object:
 def _submission_set(package: _Object) -> SubmissionSet:
     return SubmissionSet(
         entry_id=package.attribute("id"),
-        unique_id=package.identifier(_SET_UNIQUE_ID),
-        source_id=package.identifier(_SET_SOURCE_ID),
-        patient_id=package.identifier(_SET_PATIENT_ID),
+        unique_id=package.identifier(schemes.SET_UNIQUE_ID),
+        source_id=package.identifier(schemes.SET_SOURCE_ID),
+        patient_id=package.identifier(schemes.SET_PATIENT_ID),
         submission_time=package.slot("submissionTime"),
-        content_type=package.code(_SET_CONTENT_TYPE) or CodedValue(""),
-        author=next(iter(package.authors(_SET_AUTHOR)), None),
+        content_type=package.code(schemes.SET_CONTENT_TYPE) or CodedValue(""),
+        author=next(iter(package.authors(schemes.SET_AUTHOR)), None),
         title=package.localized("Name"),
         comments=package.localized("Description"),
     )
@@ -152,19 +137,19 @@ def _document_entry(entry: _Object) -> DocumentEntry:
     return DocumentEntry(
         entry_id=entry.attribute("id"),
         mime_type=entry.attribute("mimeType"),
-        unique_id=entry.identifier(_UNIQUE_ID),
-        patient_id=entry.identifier(_PATIENT_ID),
+        unique_id=entry.identifier(schemes.UNIQUE_ID),
+        patient_id=entry.identifier(schemes.PATIENT_ID),
         title=entry.localized("Name"),
         comments=entry.localized("Description"),
-        authors=entry.authors(_AUTHOR),
+        authors=entry.authors(schemes.AUTHOR),
         legal_authenticator=entry.slot("legalAuthenticator"),
-        class_code=entry.code(_CLASS_CODE),
-        type_code=entry.code(_TYPE_CODE),
-        format_code=entry.code(_FORMAT_CODE),
-        facility_type=entry.code(_FACILITY_TYPE),
-        practice_setting=entry.code(_PRACTICE_SETTING),
-        confidentiality_codes=entry.codes(_CONFIDENTIALITY),
-        event_codes=entry.codes(_EVENT_CODE),
+        class_code=entry.code(schemes.CLASS_CODE),
+        type_code=entry.code(schemes.TYPE_CODE),
+        format_code=entry.code(schemes.FORMAT_CODE),
+        facility_type=entry.code(schemes.FACILITY_TYPE),
+        practice_setting=entry.code(schemes.PRACTICE_SETTING),
+        confidentiality_codes=entry.codes(schemes.CONFIDENTIALITY),
+        event_codes=entry.codes(schemes.EVENT_CODE),
         creation_time=entry.slot("creationTime"),
         service_start_time=entry.slot("serviceStartTime"),
         service_stop_time=entry.slot("serviceStopTime"),

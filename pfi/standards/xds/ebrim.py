@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pfi.model.document import CodedValue
+from pfi.standards.xds import schemes
 from pfi.standards.xds.metadata import Association, AssociationType, AuthorEntry, DocumentEntry, SubmissionSet
 
 LCM: Final = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
@@ -21,22 +22,6 @@ _PACKAGE_OBJECT: Final = "urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObj
 SUBMISSION_SET_NODE: Final = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
 DOCUMENT_ENTRY_TYPE: Final = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
 
-_SET_AUTHOR: Final = "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d"
-_SET_CONTENT_TYPE: Final = "urn:uuid:aa543740-bdda-424e-8c96-df4873be8500"
-_SET_PATIENT_ID: Final = "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446"
-_SET_SOURCE_ID: Final = "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832"
-_SET_UNIQUE_ID: Final = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
-
-_AUTHOR: Final = "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d"
-_CLASS_CODE: Final = "urn:uuid:41a5887f-8865-4c09-adf7-e362475b143a"
-_CONFIDENTIALITY: Final = "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f"
-_EVENT_CODE: Final = "urn:uuid:2c6b8cb7-8b2a-4051-b291-b1ae6a575ef4"
-_FORMAT_CODE: Final = "urn:uuid:a09d5840-386c-46f2-b5ad-9c3699a4309d"
-_FACILITY_TYPE: Final = "urn:uuid:f33fb8ac-18af-42cc-ae0e-ed0b0bdb91e1"
-_PRACTICE_SETTING: Final = "urn:uuid:cccf5598-8b07-4b77-a05e-ae952c785ead"
-_TYPE_CODE: Final = "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983"
-_PATIENT_ID: Final = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
-_UNIQUE_ID: Final = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
 
 _REFERENCE_IDS: Final = "urn:ihe:iti:xds:2013:referenceIdList"
 _ACTION: Final = "urn:action:extraMetadataSlot"
@@ -109,11 +94,11 @@ def _package(parts: list[str], lot: SubmissionSet, ids: _Ids, *, marker_inside: 
     if marker_inside:
         parts.append(marker)
     if lot.author is not None:
-        _author(parts, _SET_AUTHOR, owner, lot.author, ids)
-    _classification(parts, _SET_CONTENT_TYPE, owner, lot.content_type, ids)
-    _identifier(parts, _SET_PATIENT_ID, owner, lot.patient_id, "XDSSubmissionSet.patientId", ids)
-    _identifier(parts, _SET_SOURCE_ID, owner, lot.source_id, "XDSSubmissionSet.sourceId", ids)
-    _identifier(parts, _SET_UNIQUE_ID, owner, lot.unique_id, "XDSSubmissionSet.uniqueId", ids)
+        _author(parts, schemes.SET_AUTHOR, owner, lot.author, ids)
+    _classification(parts, schemes.SET_CONTENT_TYPE, owner, lot.content_type, ids)
+    _identifier(parts, schemes.SET_PATIENT_ID, owner, lot.patient_id, "XDSSubmissionSet.patientId", ids)
+    _identifier(parts, schemes.SET_SOURCE_ID, owner, lot.source_id, "XDSSubmissionSet.sourceId", ids)
+    _identifier(parts, schemes.SET_UNIQUE_ID, owner, lot.unique_id, "XDSSubmissionSet.uniqueId", ids)
     parts.append("</rim:RegistryPackage>")
     if not marker_inside:
         parts.append(marker)
@@ -139,18 +124,18 @@ def _extrinsic_object(parts: list[str], entry: DocumentEntry, ids: _Ids) -> None
     _name(parts, "Name", entry.title)
     _name(parts, "Description", entry.comments)
     for author in entry.authors:
-        _author(parts, _AUTHOR, owner, author, ids)
-    _classification(parts, _CLASS_CODE, owner, entry.class_code, ids)
+        _author(parts, schemes.AUTHOR, owner, author, ids)
+    _classification(parts, schemes.CLASS_CODE, owner, entry.class_code, ids)
     for code in entry.confidentiality_codes:
-        _classification(parts, _CONFIDENTIALITY, owner, code, ids)
+        _classification(parts, schemes.CONFIDENTIALITY, owner, code, ids)
     for code in entry.event_codes:
-        _classification(parts, _EVENT_CODE, owner, code, ids)
-    _classification(parts, _FORMAT_CODE, owner, entry.format_code, ids)
-    _classification(parts, _FACILITY_TYPE, owner, entry.facility_type, ids)
-    _classification(parts, _PRACTICE_SETTING, owner, entry.practice_setting, ids)
-    _classification(parts, _TYPE_CODE, owner, entry.type_code, ids)
-    _identifier(parts, _PATIENT_ID, owner, entry.patient_id, "XDSDocumentEntry.patientId", ids)
-    _identifier(parts, _UNIQUE_ID, owner, entry.unique_id, "XDSDocumentEntry.uniqueId", ids)
+        _classification(parts, schemes.EVENT_CODE, owner, code, ids)
+    _classification(parts, schemes.FORMAT_CODE, owner, entry.format_code, ids)
+    _classification(parts, schemes.FACILITY_TYPE, owner, entry.facility_type, ids)
+    _classification(parts, schemes.PRACTICE_SETTING, owner, entry.practice_setting, ids)
+    _classification(parts, schemes.TYPE_CODE, owner, entry.type_code, ids)
+    _identifier(parts, schemes.PATIENT_ID, owner, entry.patient_id, "XDSDocumentEntry.patientId", ids)
+    _identifier(parts, schemes.UNIQUE_ID, owner, entry.unique_id, "XDSDocumentEntry.uniqueId", ids)
     parts.append("</rim:ExtrinsicObject>")
 
 
