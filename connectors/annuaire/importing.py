@@ -149,9 +149,13 @@ def _text_of(source: Path) -> Iterator[tuple[IO[bytes], str]]:
                 return
             with zipfile.ZipFile(file) as archive:
                 member, name = _member(archive)
-                with archive.open(member) as stream:
+                try:
+                    opened = archive.open(member)
+                except RuntimeError:  # what zipfile says of encryption and of a compression that it does not know
+                    raise zipfile.BadZipFile from None
+                with opened as stream:
                     yield stream, name
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, EOFError):
         raise ExtractionRefusedError("L'archive de l'extraction est endommagée, ou d'une forme inconnue.") from None
     except FileNotFoundError:
         raise ExtractionRefusedError(f"Fichier absent : {source}.") from None
