@@ -257,18 +257,7 @@ class Reception:
     ) -> None:
         handovers = [self._handover(received, position, each) for position, each in documents.items()]
         handovers += [
-            NewHandover(
-                id=self._context.ids.uuid4(),
-                kind=HandoverKind.MDM,
-                position=position,
-                line="",
-                control_id="",
-                content=b"",
-                created_at=received.at,
-                state=HandoverState.REFUSED,
-                code=refusal.code,
-                text=refusal.words,
-            )
+            self._unwritten(received, position, HandoverState.REFUSED, refusal.code, refusal.words)
             for position, refusal in enumerate(opened.refusals, len(opened.documents))
         ]
         await mailroom.add_handovers(connection, message_id, handovers)
@@ -287,21 +276,25 @@ class Reception:
         # Nothing may be left to wait for: everything in it was refused.
         await self._answers.settle(connection, message_id, opened.errors)
 
+    def _unwritten(self, received: _Received, position: int, state: HandoverState, code: str, text: str) -> NewHandover:
+        """A document that is not handed over, or not yet: there is no message of it."""
+        return NewHandover(
+            id=self._context.ids.uuid4(),
+            kind=HandoverKind.MDM,
+            position=position,
+            line="",
+            control_id="",
+            content=b"",
+            created_at=received.at,
+            state=state,
+            code=code,
+            text=text,
+        )
+
     def _handover(self, received: _Received, position: int, opened: OpenedDocument) -> NewHandover:
         """A held document is written when a person lets it go: by the routes of that moment."""
         if opened.held:
-            return NewHandover(
-                id=self._context.ids.uuid4(),
-                kind=HandoverKind.MDM,
-                position=position,
-                line="",
-                control_id="",
-                content=b"",
-                created_at=received.at,
-                state=HandoverState.HELD,
-                code=opened.held,
-                text=opened.held_text,
-            )
+            return self._unwritten(received, position, HandoverState.HELD, opened.held, opened.held_text)
         written = self._writer.write(opened, received.mail, received.mailbox.address, received.at)
         return NewHandover(
             id=self._context.ids.uuid4(),
