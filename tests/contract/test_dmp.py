@@ -17,7 +17,6 @@ from pfi.model.delivery import Delivery, Outcome, OutcomeKind
 from pfi.model.errors import ConfigurationError, SenderDataError
 from pfi.model.parties import Author
 from pfi.model.submission import Request
-from pfi.standards.x509.authority import TestAuthority
 from tests.contract.dmp_exchanges import (
     CREATED,
     DELETION,
@@ -33,20 +32,11 @@ from tests.contract.dmp_exchanges import (
     sent,
 )
 from tests.contract.dmp_peer import Call, Peer, refusing_certificates, serving
-from tests.unit.dmp.given import NOW, PATIENT, certificates, delivery, settings, surroundings
+from tests.unit.dmp.given import NOW, PATIENT, delivery, settings, surroundings
 from tests.unit.dmp.test_answers import envelope, response
 from tests.unit.dmp.test_existence import answer as existence_answer
 from tests.unit.dmp.test_soap import fault
 from tests.unit.xds.documents import MATRICULE, document
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("certificates")
-    certificates().write(where)
-    stranger = TestAuthority("AC inconnue", lambda: NOW)
-    (where / "stranger.pem").write_bytes(stranger.ca_pem)
-    return where
 
 
 def test_the_class_is_a_connector(folder: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 from connectors.dmp.connector import DmpConnector
 from pfi.engine.connector import Looker
 from pfi.model.delivery import Delivery, OutcomeKind
-from pfi.standards.x509.authority import TestAuthority
 from tests.contract.dmp_exchanges import (
     CREATED,
     DELETION,
@@ -29,19 +28,9 @@ from tests.contract.dmp_exchanges import (
     sent,
 )
 from tests.contract.dmp_peer import Peer
-from tests.unit.dmp.given import NOW, PATIENT, certificates, delivery, settings, surroundings
+from tests.unit.dmp.given import NOW, PATIENT, delivery, settings, surroundings
 from tests.unit.dmp.test_answers import RS, response
 from tests.unit.xds.documents import N3_BODY, document
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("certificates")
-    certificates().write(where)
-    stranger = TestAuthority("AC inconnue", lambda: NOW)
-    (where / "stranger.pem").write_bytes(stranger.ca_pem)
-    return where
-
 
 # --- after a doubt ---
 

@@ -7,13 +7,11 @@ from pathlib import Path
 
 from connectors.dmp.connector import DmpConnector
 from pfi.model.delivery import OutcomeKind
+from tests.contract.dmp_exchanges import CREATED, Dmp, Say, active, opened, says
 from tests.contract.dmp_peer import Call, Peer
-from tests.contract.test_dmp import CREATED, Dmp, Say, active, folder, opened, says
 from tests.unit.dmp.given import NOW, PATIENT, delivery, settings, surroundings
 from tests.unit.dmp.test_answers import response
 from tests.unit.dmp.test_existence import answer
-
-__all__ = ["folder"]
 
 
 def says_existence(detail: str) -> Say:

@@ -16,9 +16,7 @@ from connectors.insi.verifier import InsiVerifier
 from pfi.engine.connector import Verification, VerificationKind, Verifier
 from pfi.model.errors import ConfigurationError
 from pfi.model.patient import Patient
-from pfi.standards.x509.authority import TestAuthority
 from tests.contract.dmp_peer import Call, Handler, Peer, refusing_certificates, serving
-from tests.unit.dmp.given import certificates
 from tests.unit.insi.given import (
     NOW,
     PATIENT,
@@ -34,15 +32,6 @@ from tests.unit.insi.given import (
 
 Say = Callable[[Call], Awaitable[None]]
 CONFIRMS = result("00", individual())
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("certificates")
-    certificates().write(where)
-    stranger = TestAuthority("AC inconnue", lambda: NOW)
-    (where / "stranger.pem").write_bytes(stranger.ca_pem)
-    return where
 
 
 def says(*contents: bytes, status: int = 200) -> Handler:

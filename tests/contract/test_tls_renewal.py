@@ -21,8 +21,8 @@ from pfi.engine.connector import CertificateHolder, CertificateState, Surroundin
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.delivery import OutcomeKind
 from pfi.model.errors import ConfigurationError
+from tests.contract.dmp_exchanges import CREATED
 from tests.contract.dmp_peer import Call, Peer, settled
-from tests.contract.test_dmp import CREATED
 from tests.contract.test_tls_attacks import files, fresh
 from tests.unit.dmp.test_answers import envelope
 
