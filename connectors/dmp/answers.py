@@ -21,6 +21,8 @@ FAILURE: Final = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"
 _WARNING: Final = "Warning"
 _NOTHING: Final = ("", UNSPECIFIED)
 """`wsa:RelatesTo` of an answer that does not say what it answers."""
+_BUSY: Final = (429, 503)
+"""HTTP statuses of a service that asks for less at once (RFC 6585 §4, RFC 9110 §15.6.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +138,5 @@ def _without_soap(reply: Reply, table: ErrorTable) -> Outcome:
             evidence={"http_status": str(reply.status)},
         )
     verdict = table.of_http(reply.status)
-    return verdict.outcome(f"HTTP_{reply.status}", retry_after=reply.retry_after, http_status=str(reply.status))
+    outcome = verdict.outcome(f"HTTP_{reply.status}", retry_after=reply.retry_after, http_status=str(reply.status))
+    return replace(outcome, busy=reply.status in _BUSY)

@@ -17,7 +17,6 @@ from connectors.dmp.caller import is_national
 from connectors.dmp.checks import refused
 from connectors.dmp.settings import DmpSettings, KeyFiles, finess, plain
 from connectors.dmp.transport import Transport, client_context
-from connectors.dmp.trust import Trust
 from connectors.dmp.wire import Wire
 from pfi.engine.connector import CertificateState, Surroundings
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind
@@ -25,6 +24,7 @@ from pfi.model.errors import ConfigurationError
 from pfi.standards.x509.identity import CertifiedKey, Purpose, check_dates, fingerprint, legal_entity
 from pfi.standards.x509.renewal import PairFiles, RenewedPair
 from pfi.standards.x509.secret import read_secret
+from pfi.standards.x509.trust import Trust, TrustFiles
 
 SIGN: Final = "certificat de signature (ORG_SIGN)"
 TLS: Final = "certificat d'authentification (ORG_AUTH_CLI)"
@@ -198,7 +198,15 @@ class Entities:
     def __init__(self, settings: DmpSettings, surroundings: Surroundings) -> None:
         self._settings = settings
         self._clock = surroundings.clock
-        self.trust = Trust(settings, surroundings.clock)
+        checks = settings.certificates
+        files = TrustFiles(
+            servers=settings.tls.ca,
+            ours=checks.authorities or settings.tls.ca,
+            lists=checks.crl,
+            required=checks.crl_required,
+            settings="« certificates.authorities » ou à « tls.ca »",
+        )
+        self.trust = Trust(files, surroundings.clock)
         every = settings.each_entity()
         self.every = tuple(Entity(each, surroundings, self.trust, alone=len(every) == 1) for each in every)
         self._open_to_all = len(every) == 1 and not settings.establishments

@@ -188,9 +188,12 @@ def _not_connected(error: httpx.HTTPError) -> Outcome:
         return failure
     if isinstance(error, httpx.ConnectTimeout):
         return Outcome(
-            OutcomeKind.NOT_DELIVERED, "DMP_CONNECT_TIMEOUT", "Le DMP n'a pas répondu à la demande de connexion."
+            OutcomeKind.NOT_DELIVERED,
+            "DMP_CONNECT_TIMEOUT",
+            "Le DMP n'a pas répondu à la demande de connexion.",
+            busy=True,
         )
-    return Outcome(OutcomeKind.NOT_DELIVERED, "DMP_UNREACHABLE", "Le DMP est injoignable.")
+    return Outcome(OutcomeKind.NOT_DELIVERED, "DMP_UNREACHABLE", "Le DMP est injoignable.", busy=True)
 
 
 def _interrupted(error: Exception) -> Outcome:
@@ -220,7 +223,7 @@ def _stop(code: str, text: str) -> Outcome:
 
 
 def _unknown(code: str, text: str) -> Outcome:
-    return Outcome(OutcomeKind.UNKNOWN, code, text)
+    return Outcome(OutcomeKind.UNKNOWN, code, text, busy=True)
 
 
 def _seconds(retry_after: str) -> float | None:

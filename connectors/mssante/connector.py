@@ -9,10 +9,11 @@ from connectors.mssante.addressing import Addressing, addressing, outcomes, outs
 from connectors.mssante.composition import Composed, Composer, forbidden
 from connectors.mssante.copies import PdfCopies
 from connectors.mssante.imap.reception import Reception
+from connectors.mssante.opening import SessionError
 from connectors.mssante.pool import SessionPool
 from connectors.mssante.replies import failed
 from connectors.mssante.reports import ReportFolder, Take
-from connectors.mssante.session import Envelope, Session, SessionError, Transaction
+from connectors.mssante.session import Envelope, Session, Transaction
 from connectors.mssante.settings import MssanteSettings, Reports
 from connectors.mssante.tls import ClientTls
 from connectors.mssante.whitelist import TrustSpace
@@ -58,7 +59,7 @@ class MssanteConnector:
         self._surroundings = surroundings
         self._composer = Composer(settings, surroundings)
         self._copies = PdfCopies()
-        self._tls = ClientTls(settings)
+        self._tls = ClientTls(settings, surroundings.clock)
         self._looking = asyncio.Lock()
         self._pool: SessionPool | None = None
         self._reports = ReportFolder(settings.reports_folder) if settings.reports_folder is not None else None
@@ -77,10 +78,11 @@ class MssanteConnector:
         )
 
     async def certificates(self) -> tuple[CertificateState, ...]:
-        """Looks at the files again; a renewed certificate serves new sessions, kept ones end by themselves."""
+        """Looks at the files again; a renewed certificate serves new sessions, those open end with their mail."""
         async with self._looking:
             now = self._surroundings.clock()
-            await asyncio.to_thread(self._tls.refresh, now)
+            if await asyncio.to_thread(self._tls.refresh, now) and self._pool is not None:
+                self._pool.renew()
             return self._tls.states(now)
 
     async def close(self) -> None:
@@ -131,6 +133,10 @@ class MssanteConnector:
             )
         if not who.deliverable:
             return _summary(delivery, who.refused or (failed("510"),))
+        unusable = self._tls.refusal()
+        if unusable is not None:
+            results = tuple(failed("101", address, again=True) for address in who.deliverable)
+            return replace(unusable, recipients=outcomes(who, results))
         try:
             sender = self._settings.sender(delivery.mailbox)
             pdfs = await self._copies.of(delivery.documents, delivery.created_at)
@@ -157,7 +163,7 @@ class MssanteConnector:
             )
             outcome = _summary(delivery, outcomes(who, results), composed)
             text = f"{error.text} {error.next_step}".strip()
-            return replace(outcome, code=error.code, text=text, stop_destination=error.stop)
+            return replace(outcome, code=error.code, text=text, stop_destination=error.stop, busy=error.busy)
         expected = transaction.reports and envelope.notify_success and self._hears(sender)
         return _summary(delivery, outcomes(who, transaction.outcomes), composed, transaction, reports_expected=expected)
 
@@ -187,6 +193,9 @@ class MssanteConnector:
             return Outcome(OutcomeKind.REFUSED, "512", "Le correspondant n'est pas dans l'espace de confiance MSSanté.")
         if self._pool is None:
             raise BugError("MSS_NOT_OPEN", "Le connecteur MSSanté n'est pas ouvert.")
+        unusable = self._tls.refusal()
+        if unusable is not None:
+            return unusable
         envelope = Envelope(
             sender="",
             recipients=(mail.recipient,),
@@ -242,7 +251,7 @@ class MssanteConnector:
 
     @staticmethod
     def _told(state: CertificateState) -> CheckResult:
-        subject = "MSSanté, certificat client"
+        subject = f"MSSanté, {'certificat client' if state.slot == 'client' else state.subject}"
         if state.fault or state.not_after is None:
             return CheckResult(subject, False, state.fault_text or "Certificat non chargé.")
         return CheckResult(subject, True, f"Valable jusqu'au {state.not_after:%d/%m/%Y}.")
@@ -293,4 +302,5 @@ def _summary(
         if transaction.reply:
             evidence["reply"] = transaction.reply
     warnings = (*(composed.warnings if composed else ()), *(transaction.warnings if transaction else ()))
-    return Outcome(kind, code, text, tuple(results), warnings=warnings, evidence=evidence)
+    busy = transaction is not None and transaction.busy
+    return Outcome(kind, code, text, tuple(results), busy=busy, warnings=warnings, evidence=evidence)

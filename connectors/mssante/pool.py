@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from weakref import WeakKeyDictionary
 
-from connectors.mssante.session import Envelope, Session, SessionError, Transaction
+from connectors.mssante.opening import SessionError
+from connectors.mssante.session import Envelope, Session, Transaction
 
 
 class SessionPool:
@@ -14,6 +16,8 @@ class SessionPool:
         self._keep = keep_seconds
         self._slots = asyncio.Semaphore(connections)
         self._idle: list[tuple[float, Session]] = []
+        self._generation = 0
+        self._born: WeakKeyDictionary[Session, int] = WeakKeyDictionary()
         self._sweep: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -27,7 +31,9 @@ class SessionPool:
                 session = self._kept()
                 kept = session is not None
                 if session is None:
+                    generation = self._generation
                     session = await self._open_session()
+                    self._born[session] = generation
                 try:
                     transaction = await session.submit(envelope, content)
                 except SessionError as error:
@@ -40,6 +46,13 @@ class SessionPool:
                     raise
                 self._give_back(session)
                 return transaction
+
+    def renew(self) -> None:
+        """New mails go by new sessions; those under way end with their mail."""
+        self._generation += 1
+        for _since, session in self._idle:
+            self._dismiss(session)
+        self._idle.clear()
 
     async def close(self) -> None:
         """Says QUIT on every idle session and waits for it."""
@@ -62,7 +75,7 @@ class SessionPool:
         return None
 
     def _give_back(self, session: Session) -> None:
-        if not session.usable or self._keep <= 0:
+        if not session.usable or self._keep <= 0 or self._born[session] != self._generation:
             self._dismiss(session)
             return
         loop = asyncio.get_running_loop()

@@ -1,41 +1,31 @@
 """One authenticated SMTP connection to the operator, and what a transaction on it ends with.
 
-Session, TLS, authentication, MAIL and RCPT are aiosmtplib's; the content is written by us, because it is known to be
-in CRLF and aiosmtplib would rewrite it by regular expressions (ten times the cost of sending it).
+Opened by `opening`, carried by `wire`: a mail begins with MAIL, RCPT and DATA in one write when the operator takes them
+so (RFC 2920), and its content is known to be in CRLF.
 """
 
-import base64
+import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-import aiosmtplib
+from aiosmtplib import SMTPResponse
 
+from connectors.mssante.opening import SessionError, open_wire
 from connectors.mssante.replies import failed, refusal, scrubbed
-from connectors.mssante.settings import MssanteSettings, Sasl, Tls
+from connectors.mssante.settings import MssanteSettings
+from connectors.mssante.wire import Wire, WireLostError
 from pfi.model.delivery import OutcomeKind, RecipientOutcome
-from pfi.model.errors import TransportError
+from pfi.standards.mail.smtp_codes import enhanced_status
 
-_DISCONNECTED = (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, ConnectionError, TimeoutError)
-_SENDER_TOO_LARGE = 552
-_NOT_WITH_US = (421, 454, 530, 535, 554)
-"""What servers answer to EHLO when they do not want our certificate; a busy one says so before STARTTLS."""
-_LINE_ENDS = re.compile(rb"\r\n?|\n")
-
-
-class SessionError(TransportError):
-    """No session, or not any more, and surely nothing was sent. `code` is an SMTPERRORCODE.
-
-    `stop` says that every other mail would fail alike: TLS, authentication, our own mailbox refused. `stale` says that
-    the connection was lost before it carried anything: worth another one at once when it had been kept idle.
-    """
-
-    def __init__(self, code: str, text: str, next_step: str = "", *, stop: bool = False, stale: bool = False) -> None:
-        super().__init__(code, text, next_step)
-        self.stop = stop
-        self.stale = stale
+_SENDER_TOO_LARGE: Final = 552
+_LEAVING: Final = 421
+"""The server closes the connection, whatever was asked (RFC 5321 §3.8)."""
+_START_INPUT: Final = 354
+_LINE_ENDS: Final = re.compile(rb"\r\n?|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +51,22 @@ class Transaction:
     warnings: tuple[str, ...] = ()
     reports: bool = False
     """Whether notifications (DSN) were asked for: else the operator's answer is the last thing we will know."""
+    busy: bool = False
+    """Whether the operator was busy or went away, whatever the mail."""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """Recipients decided so far, and those that the server accepted."""
+    """Recipients decided so far."""
 
     envelope: Envelope
     decided: dict[str, RecipientOutcome] = field(default_factory=dict)
-    accepted: list[str] = field(default_factory=list)
+    busy: bool = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody has no end yet: the server accepted them."""
+        return any(address not in self.decided for address in self.envelope.recipients)
 
     def rest(self, outcome: RecipientOutcome) -> None:
         """The same end for every recipient that has none yet."""
@@ -84,68 +81,53 @@ class _Progress:
 class Session:
     """A connection ready to carry mails, one at a time."""
 
-    def __init__(self, smtp: aiosmtplib.SMTP, settings: MssanteSettings) -> None:
-        self._smtp = smtp
+    def __init__(self, wire: Wire, settings: MssanteSettings, extensions: Mapping[str, str]) -> None:
+        """`extensions`: what EHLO announced once encrypted, keywords in lower case."""
+        self._wire = wire
         self._settings = settings
+        self._extensions = extensions
 
     @classmethod
     async def open(cls, settings: MssanteSettings, tls: ssl.SSLContext, password: str) -> "Session":
         """Connects, encrypts, says who we are. Raises SessionError."""
-        smtp = aiosmtplib.SMTP(
-            hostname=settings.host,
-            port=settings.port,
-            timeout=settings.timeouts.connect,
-            use_tls=settings.tls is Tls.IMPLICIT,
-            start_tls=settings.tls is Tls.STARTTLS,
-            tls_context=tls,
-            local_hostname=settings.ehlo_name,
-        )
-        encrypted = settings.tls is Tls.IMPLICIT
-        greeted = False
-        try:
-            await smtp.connect()
-            encrypted, greeted = True, settings.tls is Tls.STARTTLS
-            smtp.timeout = settings.timeouts.command
-            await smtp.ehlo()
-        except (aiosmtplib.SMTPException, OSError) as error:
-            smtp.close()
-            raise _connection_error(error, encrypted=encrypted, greeted=greeted) from None
-        session = cls(smtp, settings)
-        try:
-            await session._authenticate(password)
-        except SessionError:
-            smtp.close()
-            raise
-        return session
+        wire, extensions = await open_wire(settings, tls, password)
+        return cls(wire, settings, extensions)
 
     @property
     def usable(self) -> bool:
         """Whether the connection is still there, as far as is known without asking."""
-        return self._smtp.is_connected
+        return self._wire.usable
 
     @property
     def reports(self) -> bool:
         """Whether the operator reports deliveries (extension DSN, RFC 3461)."""
-        return self._smtp.supports_extension("dsn")
+        return "dsn" in self._extensions
+
+    @property
+    def pipelines(self) -> bool:
+        """Whether commands may be sent without waiting for each reply (RFC 2920)."""
+        return self._settings.pipelining and "pipelining" in self._extensions
 
     @property
     def size_limit(self) -> int | None:
         """The operator's SIZE (RFC 1870), `None` when it gives none."""
-        value = self._smtp.esmtp_extensions.get("size", "").strip()
+        value = self._extensions.get("size", "").strip()
         return int(value) if value.isdigit() and int(value) > 0 else None
 
     @property
     def tls_version(self) -> str:
         """Version of TLS in use (`TLSv1.3`)."""
-        channel = self._smtp.get_transport_info("ssl_object")
-        return str(channel.version()) if channel is not None else ""
+        return self._wire.tls_version
 
     async def close(self) -> None:
         """QUIT when the connection is there, then closes."""
-        with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-            if self._smtp.is_connected:
-                await self._smtp.quit(timeout=min(5.0, self._settings.timeouts.command))
-        self._smtp.close()
+        if not self._wire.usable:
+            self._wire.abort()
+            return
+        with contextlib.suppress(WireLostError):
+            self._wire.send(b"QUIT")
+            await self._wire.reply(min(5.0, self._settings.timeouts.command))
+        self._wire.close()
 
     async def submit(self, envelope: Envelope, content: bytes) -> Transaction:
         """One transaction. Raises SessionError only when nothing at all was decided for any recipient."""
@@ -156,196 +138,154 @@ class Session:
             return Transaction(progress.outcomes())
         reports = self.reports
         warnings = () if reports else ("L'opérateur ne propose pas d'accusés de remise (extension DSN absente).",)
-        refused = await self._mail(envelope, len(content))
+        commands = [self._mail(envelope, len(content)), *self._recipients(envelope), b"DATA"]
+        replies = await self._begin(commands)
+        if not replies:
+            raise SessionError("442", failed("442", again=True).text, stale=True, busy=True)
+        refused = self._sender_refused(envelope, replies[0])
+        if isinstance(refused, SessionError):
+            await self._drop(replies, commands)
+            raise refused
         if refused is not None:
             progress.rest(refused)
-            await self._reset()
-            return Transaction(progress.outcomes(), warnings=warnings, reports=reports)
-        try:
-            await self._recipients(progress)
-        except _DISCONNECTED:
-            self._smtp.close()
+            await self._drop(replies, commands)
+            busy = _busy(replies[0])
+            return Transaction(progress.outcomes(), warnings=warnings, reports=reports, busy=busy)
+        for address, reply in zip(envelope.recipients, replies[1:], strict=False):
+            if not _positive(reply):
+                progress.decided[address] = refusal(address, reply.code, reply.message)
+        final = await self._rest(progress, replies, commands, content)
+        return Transaction(progress.outcomes(), final, warnings, reports, progress.busy)
+
+    async def _begin(self, commands: Sequence[bytes]) -> list[SMTPResponse]:
+        """Replies to MAIL, RCPT..., DATA, in their order; fewer when the connection was lost, or when a reply makes the
+        commands after it useless. In one write, every reply is read before any is judged (RFC 2920 §3.1)."""
+        replies: list[SMTPResponse] = []
+        timeout = self._settings.timeouts.command
+        with contextlib.suppress(WireLostError):
+            if self.pipelines:
+                self._wire.send(*commands)
+                while len(replies) < len(commands):
+                    replies.append(await self._wire.reply(timeout))
+            else:
+                while len(replies) < len(commands) and _goes_on(replies, commands):
+                    self._wire.send(commands[len(replies)])
+                    replies.append(await self._wire.reply(timeout))
+        if any(reply.code == _LEAVING for reply in replies):
+            self._wire.abort()
+        return replies
+
+    async def _rest(
+        self, progress: _Progress, replies: Sequence[SMTPResponse], commands: Sequence[bytes], content: bytes
+    ) -> str:
+        """What follows the replies to RCPT: the content, if anybody is to have it. Returns the final answer."""
+        if not self._wire.usable:
             progress.rest(failed("442", again=True))
-            return Transaction(progress.outcomes(), warnings=warnings, reports=reports)
-        reply = ""
-        if progress.accepted:
-            reply = await self._content(progress, content)
+            progress.busy = True
+            return ""
+        if not progress.waiting:
+            await self._drop(replies, commands)
+            return ""
+        answer = replies[-1]
+        if answer.code == _START_INPUT:
+            return await self._content(progress, content)
+        progress.rest(refusal("", answer.code, answer.message))
+        progress.busy = _busy(answer)
+        if answer.code < _START_INPUT:
+            self._wire.abort()  # no answer to DATA: what came before it was not either
         else:
-            await self._reset()
-        return Transaction(progress.outcomes(), reply, warnings, reports)
+            await self._drop(replies, commands)
+        return scrubbed(answer)
 
-    async def _authenticate(self, password: str) -> None:
-        user = self._settings.user
-        try:
-            match self._settings.sasl:
-                case Sasl.PLAIN:
-                    await self._smtp.auth_plain(user, password)
-                case Sasl.LOGIN:
-                    await self._smtp.auth_login(user, password)
-                case Sasl.EXTERNAL:
-                    await self._external(user)
-                case Sasl.NONE:
-                    pass
-        except aiosmtplib.SMTPAuthenticationError as error:
-            temporary = 400 <= error.code < 500
-            raise SessionError(
-                "432" if error.code == 432 else "451" if temporary else "530",
-                f"L'opérateur MSSanté a refusé l'authentification ({error.code}).",
-                "" if temporary else "Vérifier « sasl », « username », « password » et le certificat de la boîte.",
-                stop=True,
-            ) from None
-        except (*_DISCONNECTED, aiosmtplib.SMTPException) as error:
-            raise _connection_error(error, encrypted=True) from None
+    async def _drop(self, replies: Sequence[SMTPResponse], commands: Sequence[bytes]) -> None:
+        """Ends a transaction that carries nothing. A server may ask for the content although it refused the sender or
+        every recipient: it gets an empty mail for nobody (RFC 2920 §3.1), whose answer means nothing. The connection is
+        dropped when nothing answers."""
+        asked = len(replies) == len(commands) and replies[-1].code == _START_INPUT
+        with contextlib.suppress(WireLostError):
+            self._wire.send(b"." if asked else b"RSET")
+            await self._wire.reply(self._settings.timeouts.command)
 
-    async def _external(self, user: str) -> None:
-        """SASL EXTERNAL (RFC 4422 appendix A): the certificate proves, the mailbox is the authorization identity."""
-        identity = base64.b64encode(user.encode("utf-8"))
-        response = await self._smtp.execute_command(b"AUTH", b"EXTERNAL", identity)
-        if response.code != aiosmtplib.SMTPStatus.auth_successful:
-            raise aiosmtplib.SMTPAuthenticationError(response.code, response.message)
-
-    async def _mail(self, envelope: Envelope, size: int) -> RecipientOutcome | None:
-        """MAIL FROM; the outcome of all recipients when it is refused because of this mail."""
-        options = [f"SIZE={size}"] if self._smtp.supports_extension("size") else []
+    def _mail(self, envelope: Envelope, size: int) -> bytes:
+        options = [f"SIZE={size}"] if "size" in self._extensions else []
         if self.reports and not envelope.silent:
             options += ["RET=HDRS", f"ENVID={_xtext(envelope.envelope_id)}"]
-        if envelope.eight_bit and self._smtp.supports_extension("8bitmime"):
+        if envelope.eight_bit and "8bitmime" in self._extensions:
             options.append("BODY=8BITMIME")
-        try:
-            await self._smtp.mail(envelope.sender, options=options)
-        except aiosmtplib.SMTPSenderRefused as error:
-            outcome = refusal("", error.code, error.message)
-            if error.code == aiosmtplib.SMTPStatus.domain_unavailable:
-                raise SessionError("421", outcome.text, stale=True) from None
-            if outcome.kind is OutcomeKind.NOT_DELIVERED or outcome.code in ("523", "552"):
-                return failed("523") if error.code == _SENDER_TOO_LARGE else outcome
-            # The sender is our own mailbox: nothing about this mail, every other one from it would be refused alike. A
-            # further mailbox is only some of the mails: they wait, the others go on.
-            usual = envelope.sender == self._settings.mailbox
-            raise SessionError(
-                outcome.code,
-                f"L'opérateur MSSanté refuse d'envoyer depuis la boîte de la PFI ({error.code}).",
-                f"Vérifier « {'mailbox' if usual else 'mailboxes'} » et l'authentification auprès de l'opérateur.",
-                stop=usual,
-            ) from None
-        except _DISCONNECTED:
-            self._smtp.close()
-            raise SessionError("442", failed("442", again=True).text, stale=True) from None
-        return None
+        return " ".join([f"MAIL FROM:<{envelope.sender}>", *options]).encode("ascii")
 
-    async def _recipients(self, progress: _Progress) -> None:
-        notify = "SUCCESS,FAILURE,DELAY" if progress.envelope.notify_success else "FAILURE,DELAY"
-        if progress.envelope.silent:
+    def _recipients(self, envelope: Envelope) -> Iterator[bytes]:
+        notify = "SUCCESS,FAILURE,DELAY" if envelope.notify_success else "FAILURE,DELAY"
+        if envelope.silent:
             notify = "NEVER"
-        for address in progress.envelope.recipients:
+        for address in envelope.recipients:
             options = [f"NOTIFY={notify}", f"ORCPT=rfc822;{_xtext(address)}"] if self.reports else []
-            try:
-                await self._smtp.rcpt(address, options=options)
-            except aiosmtplib.SMTPRecipientRefused as error:
-                if 200 <= error.code < 300:
-                    progress.accepted.append(address)
-                    continue
-                progress.decided[address] = refusal(address, error.code, error.message)
-                if error.code == aiosmtplib.SMTPStatus.domain_unavailable:
-                    raise aiosmtplib.SMTPServerDisconnected("421") from None
-            else:
-                progress.accepted.append(address)
+            yield " ".join([f"RCPT TO:<{address}>", *options]).encode("ascii")
+
+    def _sender_refused(self, envelope: Envelope, reply: SMTPResponse) -> RecipientOutcome | SessionError | None:
+        """What the reply to MAIL means: the outcome of all recipients when it refuses this mail, the fault of the
+        session when every other mail would be refused alike, `None` when it is positive."""
+        if _positive(reply):
+            return None
+        outcome = refusal("", reply.code, reply.message)
+        if reply.code == _LEAVING:
+            return SessionError("421", outcome.text, stale=True, busy=True)
+        if outcome.kind is OutcomeKind.NOT_DELIVERED or outcome.code in ("523", "552"):
+            return failed("523") if reply.code == _SENDER_TOO_LARGE else outcome
+        # The sender is our own mailbox: nothing about this mail, every other one from it would be refused alike. A
+        # further mailbox is only some of the mails: they wait, the others go on.
+        usual = envelope.sender == self._settings.mailbox
+        return SessionError(
+            outcome.code,
+            f"L'opérateur MSSanté refuse d'envoyer depuis la boîte de la PFI ({reply.code}).",
+            f"Vérifier « {'mailbox' if usual else 'mailboxes'} » et l'authentification auprès de l'opérateur.",
+            stop=usual,
+        )
 
     async def _content(self, progress: _Progress, content: bytes) -> str:
-        """DATA, the bytes, the final answer. Decides every accepted recipient."""
+        """The bytes, the final answer. Decides every accepted recipient."""
+        whole = False
         try:
-            response = await self._smtp.execute_command(b"DATA")
-            protocol = self._smtp.protocol
-            if response.code == aiosmtplib.SMTPStatus.start_input and protocol is not None:
-                protocol.write(_transparent(content))
-        except _DISCONNECTED:
-            self._smtp.close()
-            progress.rest(failed("442", again=True))
-            return ""
-        if response.code != aiosmtplib.SMTPStatus.start_input or protocol is None:
-            progress.rest(refusal("", response.code, response.message))
-            await self._reset()
-            return scrubbed(response)
-        # From here on the operator may have taken the mail, whatever happens to the connection.
-        try:
-            response = await protocol.read_response(timeout=self._settings.timeouts.content)
-        except (*_DISCONNECTED, aiosmtplib.SMTPException):
-            self._smtp.close()
+            async with asyncio.timeout(self._settings.timeouts.content):
+                whole = await self._wire.transfer(_transparent(content))
+                answer = await self._wire.reply()
+        except (WireLostError, TimeoutError):
+            self._wire.abort()
+            progress.busy = True
+            lost = "Connexion perdue avant la réponse finale de l'opérateur."
+            # Without its end mark, the operator cannot have taken the mail (RFC 5321 §4.1.1.4).
             progress.rest(
-                RecipientOutcome(
-                    "", OutcomeKind.UNKNOWN, "442", "Connexion perdue avant la réponse finale de l'opérateur."
-                )
+                RecipientOutcome("", OutcomeKind.UNKNOWN, "442", lost) if whole else failed("442", again=True)
             )
             return ""
-        except BaseException:
-            self._smtp.close()  # cancelled: the answer must never be taken for the one of a later command
-            raise
-        if 200 <= response.code < 300:
+        if not whole or answer.code == _LEAVING:
+            self._wire.abort()
+        if not _positive(answer):
+            progress.rest(refusal("", answer.code, answer.message))
+            progress.busy = _busy(answer)
+        elif whole:
             progress.rest(RecipientOutcome("", OutcomeKind.DELIVERED))
         else:
-            progress.rest(refusal("", response.code, response.message))
-            if response.code == aiosmtplib.SMTPStatus.domain_unavailable:
-                self._smtp.close()
-        return scrubbed(response)
-
-    async def _reset(self) -> None:
-        """Ends a transaction that carried nothing; drops the connection when it does not answer."""
-        try:
-            await self._smtp.rset()
-        except (*_DISCONNECTED, aiosmtplib.SMTPException):
-            self._smtp.close()
+            progress.rest(failed("451", again=True))
+        return scrubbed(answer)
 
 
-def _connection_error(error: BaseException, *, encrypted: bool, greeted: bool = False) -> SessionError:
-    """`greeted`: the server had taken us in before STARTTLS, and this is its first word since."""
-    causes = list(_causes(error))
-    tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
-    if tls is not None:
-        reason = tls.reason or "certificat"
-        return SessionError(
-            "101",
-            f"Échec TLS avec l'opérateur MSSanté ({reason}).",
-            "Vérifier « ca_bundle », la date des certificats et le certificat client.",
-            stop=True,
-        )
-    if encrypted and any(isinstance(cause, aiosmtplib.SMTPServerDisconnected) for cause in causes):
-        # With TLS 1.3 a server refuses our certificate after the handshake, by closing.
-        return SessionError(
-            "101",
-            "L'opérateur MSSanté ferme la connexion dès qu'elle est chiffrée.",
-            "Vérifier que le certificat client est celui de la boîte et qu'il est accepté par l'opérateur.",
-            stop=True,
-        )
-    if greeted and isinstance(error, aiosmtplib.SMTPResponseException) and error.code in _NOT_WITH_US:
-        # Postfix takes any certificate in the handshake, and refuses the session afterwards.
-        return SessionError(
-            "101",
-            f"L'opérateur MSSanté refuse la session une fois chiffrée ({error.code}) : le certificat client n'est pas "
-            "accepté.",
-            "Vérifier que le certificat client est celui de la boîte et qu'il est accepté par l'opérateur.",
-            stop=True,
-        )
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return SessionError("111", "L'opérateur MSSanté refuse la connexion.", "Vérifier « host » et « port ».")
-    if isinstance(error, aiosmtplib.SMTPResponseException):
-        code = "421" if 400 <= error.code < 500 else "101"
-        return SessionError(code, f"L'opérateur MSSanté n'accepte pas la session ({error.code}).", stop=code == "101")
-    if isinstance(error, aiosmtplib.SMTPTimeoutError | TimeoutError):
-        return SessionError("101", "L'opérateur MSSanté ne répond pas dans le délai.")
-    if isinstance(error, aiosmtplib.SMTPServerDisconnected | OSError):
-        return SessionError("101", "Connexion à l'opérateur MSSanté impossible.", "Vérifier « host » et le réseau.")
-    return SessionError(
-        "101",
-        "L'opérateur MSSanté ne propose pas STARTTLS ou l'authentification demandée.",
-        "Vérifier « tls », « port » et « sasl ».",
-        stop=True,
-    )
+def _positive(reply: SMTPResponse) -> bool:
+    return 200 <= reply.code < 300
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def _busy(reply: SMTPResponse) -> bool:
+    """Whether a temporary refusal is about the operator (RFC 3463 §3: system, network, protocol), neither about the
+    mail (4.6) nor about who writes to whom (4.1, 4.2, 4.7)."""
+    subject = enhanced_status(reply.message)[:4]
+    return reply.code == _LEAVING or (400 <= reply.code < 500 and subject in ("", "4.3.", "4.4.", "4.5."))
+
+
+def _goes_on(replies: Sequence[SMTPResponse], commands: Sequence[bytes]) -> bool:
+    """Whether the next command is worth sending after these replies to MAIL and RCPT."""
+    if replies and (not _positive(replies[0]) or replies[-1].code == _LEAVING):
+        return False
+    return len(replies) < len(commands) - 1 or any(map(_positive, replies[1:]))
 
 
 def _transparent(content: bytes) -> bytes:

@@ -176,8 +176,13 @@ class MssanteSettings(ConnectorSettings):
     """`starttls`, what the référentiel asks for, or `implicit` for operators that listen on 465."""
     ca_bundle: Path
     """PEM certificates of IGC Santé that the operator's certificate must chain to. The system's store is never used."""
-    crl: Path | None = None
-    """PEM revocation list of the operator's authority; without it revocation is not checked."""
+    crl: tuple[Path, ...] = ()
+    """Revocation lists of IGC Santé, PEM or DER, read again when they change; one file or several. Empty = revocation
+    is not checked."""
+    crl_required: bool = False
+    """Refuse a certificate, ours or the operator's, of which no current list tells whether it is revoked."""
+    authorities: Path | None = None
+    """PEM certificates that our own must chain to; without them its chain is left to the operator."""
     client_cert: Path | None = None
     """PEM certificate (and chain) of the mailbox, usage AUTH_CLI."""
     client_key: Path | None = None
@@ -234,10 +239,17 @@ class MssanteSettings(ConnectorSettings):
     """Connections to the operator at once."""
     keep_seconds: float = Field(default=30.0, ge=0)
     """How long an idle connection is kept for the next mail; 0 = closed at once."""
+    pipelining: bool = True
+    """Send MAIL, RCPT and DATA together when the operator announces PIPELINING (RFC 2920)."""
     timeouts: Timeouts = Timeouts()
     """Longest waits."""
     imap: ImapSettings | None = None
     """Reading of mailboxes over IMAP; without it nothing is read."""
+
+    @field_validator("crl", mode="before")
+    @classmethod
+    def _one_list_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str | Path) else value
 
     @field_validator("mailbox")
     @classmethod

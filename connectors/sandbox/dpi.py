@@ -205,7 +205,7 @@ def read(message: Message, payload: bytes) -> ReceivedZam:
     observations = message.all("OBX")
     for problem in _check_status(observations[0], event):
         raise problem
-    mailbox = _check_mailbox(observations[1], event) if event in _MAILBOX else ""
+    mailbox = _check_mailbox(observations[1], event, failed=failed) if event in _MAILBOX else ""
     error = _check_error(message.all("ERR")[0], event) if failed else ("", "")
     return ReceivedZam(
         event, message.msh.text(10), observations[0].text(4), not failed, mailbox, error[0], error[1], payload
@@ -241,13 +241,16 @@ def _check_status(obx: Segment, event: str) -> Iterator[WrongZamError]:
         yield WrongZamError("103", "OBX^1^5", "OBX-5 : Y ou N de expandedYes-NoIndicator attendu")
 
 
-def _check_mailbox(obx: Segment, event: str) -> str:
+def _check_mailbox(obx: Segment, event: str, *, failed: bool) -> str:
+    """The mailbox; empty when nothing was sent because no address was known, which the volet does not foresee: the
+    sender is told all the same, by OBX-4 if it named somebody (hl7v2 digest §4.2)."""
     if (obx.text(1), obx.text(2), obx.text(11)) != ("2", "XTN", "F"):
         raise WrongZamError("103", "OBX^2^2", "second OBX : 2, XTN et F attendus")
     if (obx.component(3), obx.component(3, 3)) != (_MAILBOX[event], "AckMetierZAM"):
         raise WrongZamError("103", "OBX^2^3", f"OBX-3 : {_MAILBOX[event]} de AckMetierZAM attendu")
     address = obx.component(5, 4)
-    if obx.component(5, 3) != "X.400" or "@" not in address:
+    known = "@" in address or (event == "Z02" and failed and not address)
+    if obx.component(5, 3) != "X.400" or not known:
         raise WrongZamError("102", "OBX^2^5", "OBX-5 : X.400 et une adresse attendus")
     return address
 

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import click
 import orjson
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -20,7 +19,7 @@ from connectors.annuaire.settings import AnnuaireSettings
 from pfi import __version__
 from pfi.cli.options import config_option, json_option
 from pfi.engine import logs
-from pfi.engine.configuration import Configuration, anchor
+from pfi.engine.configuration import Configuration
 from pfi.engine.connector import Ambiguous, Away, Found, Lookup, Mailbox, Nothing, Surroundings
 from pfi.engine.settings import LogSettings
 from pfi.model.clock import IdSource, system_clock
@@ -116,12 +115,14 @@ def _settings(path: Path) -> AnnuaireSettings:
             "La configuration ne dit pas comment joindre l'Annuaire Santé.",
             "Ajouter « directory » (docs/annuaire.md).",
         )
-    try:
-        return anchor(AnnuaireSettings.model_validate(wanted.settings), path.resolve().parent)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, ("directory", "settings", *first["loc"])))
-        raise ConfigurationError("CONFIGURATION_INVALID", f"{where} : {first['msg']}") from None
+    _, checked = configuration.directory(wanted.connector, wanted.settings, ("directory",))
+    if not isinstance(checked, AnnuaireSettings):
+        raise ConfigurationError(
+            "ANNUAIRE_NOT_CONFIGURED",
+            f"L'annuaire configuré (« {wanted.connector} ») n'est pas l'Annuaire Santé.",
+            "Ces commandes ne concernent que « connector: annuaire » (docs/annuaire.md).",
+        )
+    return checked
 
 
 def _question(identifier: str, structure: str) -> tuple[str, str]:

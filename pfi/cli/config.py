@@ -48,6 +48,7 @@ _HOLDERS = (
     ("DestinationSettings", "connector", "pfi.connectors"),
     ("ReplySettings", "connector", "pfi.connectors"),
     ("VerificationSettings", "connector", "pfi.verifiers"),
+    ("DirectorySettings", "connector", "pfi.directories"),
 )
 """Models with a free `settings` block: model, key that names the connector, entry points where it is found."""
 
@@ -84,6 +85,7 @@ def reference_text() -> str:
         ("pfi.sources", "Source"),
         ("pfi.connectors", "Connector"),
         ("pfi.verifiers", "Verifier"),
+        ("pfi.directories", "Directory"),
     ):
         for point in sorted(entry_points(group=group), key=lambda point: point.name):
             lines += _block(f"{title} `{point.name}`: `settings`", point.load().settings_model)

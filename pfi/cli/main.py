@@ -1,18 +1,12 @@
 """The `pfi` command: finds the subcommand, loads only its modules, and turns our errors into two clear lines."""
 
-import gettext
 import importlib
-import os
 import sys
-from pathlib import Path
 
-os.environ.setdefault("LANGUAGE", "fr")
-gettext.bindtextdomain("messages", str(Path(__file__).parent / "locale"))
+import click
 
-import click  # noqa: E402  - click binds its translations when it is imported
-
-from pfi import __version__  # noqa: E402
-from pfi.model.errors import PfiError  # noqa: E402
+from pfi import __version__
+from pfi.model.errors import PfiError
 
 # name -> (module, attribute, one-line help). Modules load when their command runs: `pfi --help` stays instant.
 _COMMANDS: dict[str, tuple[str, str, str]] = {

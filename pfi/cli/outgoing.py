@@ -24,6 +24,7 @@ from pfi.model.decision import Action, Channel
 from pfi.model.delivery import Delivery
 from pfi.model.errors import PfiError
 from pfi.model.finding import Finding, Severity
+from pfi.model.parties import Establishment
 from pfi.model.profile import Environment
 from pfi.model.submission import Request, Standard, Submission
 from pfi.standards.hl7v2.zam import write_zam
@@ -91,7 +92,7 @@ def write_outgoing(
             if planned.decision.action is not Action.SEND:
                 continue
             delivery = planned.delivery
-            made = _preview(workshop.connector(delivery.channel), delivery)
+            made = _preview(workshop.connector(delivery.channel, delivery.establishment), delivery)
             if isinstance(made, _Refusal):
                 refused.append(made)
                 notes.append(_refused_note(made))
@@ -175,8 +176,8 @@ class _Workshop:
         self._surroundings = Surroundings(lambda: now, ids, product_version=__version__)
         self._known: dict[str, Connector] = {}
 
-    def connector(self, channel: Channel) -> Connector:
-        name = self._configuration.settings.destination_of(channel)
+    def connector(self, channel: Channel, establishment: Establishment) -> Connector:
+        name = self._configuration.settings.destination_of(channel, establishment)
         key = name or _STAND_IN[channel]
         if key not in self._known:
             self._known[key] = self._build(name, key)

@@ -9,7 +9,7 @@ from pfi.store.messages import NewDelivery
 from pfi.store.states import DeliveryState
 
 NO_DESTINATION = "NO_DESTINATION"
-_NO_DESTINATION = "Aucune destination n'est configurée pour ce canal (destinations)."
+_NO_DESTINATION = "Aucune destination n'est configurée pour ce canal et cet établissement (destinations)."
 SCHEDULED = "SCHEDULED"
 _SCHEDULED = "L'envoi attend l'heure d'ouverture fixée par une règle du site."
 
@@ -18,7 +18,7 @@ def newborn(planned: Planned, lineage: str, settings: Settings, hold: HoldSettin
     """The row of a planned delivery: `QUEUED` when it is to be sent, `HELD` when it waits for an event, or because
     nothing carries its channel yet."""
     delivery, decision = planned.delivery, planned.decision
-    destination = settings.destination_of(delivery.channel)
+    destination = settings.destination_of(delivery.channel, delivery.establishment)
     if decision.action is Action.HOLD or destination is None:
         code, text, until = NO_DESTINATION, _NO_DESTINATION, Trigger.HUMAN_RELEASE
         if decision.action is Action.HOLD:

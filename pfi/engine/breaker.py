@@ -1,5 +1,6 @@
 """The circuit breaker of one destination: when trying other documents would fail alike, nobody tries for a while."""
 
+import asyncio
 import random
 from datetime import datetime, timedelta
 
@@ -7,14 +8,25 @@ from pfi.model.clock import Clock
 
 
 class Breaker:
-    """Closed, open until a moment, or probing: after the pause one attempt goes, and its end decides for the others."""
+    """Closed, open until a moment, or probing: after the pause one attempt goes, and its end decides for the others.
 
-    def __init__(self, pause_seconds: float, clock: Clock, source: random.Random) -> None:
+    The attempt that probes is known by its task: the end of another one, begun before the stop, decides nothing.
+    """
+
+    def __init__(
+        self, pause_seconds: float, clock: Clock, source: random.Random, *, first_seconds: float | None = None
+    ) -> None:
+        """`pause_seconds` is the longest pause. Pauses of a destination that is only busy or away begin with
+        `first_seconds` and double."""
         self._pause = timedelta(seconds=pause_seconds)
+        self._first = min(self._pause, timedelta(seconds=first_seconds or pause_seconds))
+        self._next = self._first
+        self._current = self._pause
         self._clock = clock
         self._random = source
         self._open_until: datetime | None = None
         self._probing = False
+        self._prober: asyncio.Task[object] | None = None
 
     @property
     def open_until(self) -> datetime | None:
@@ -28,9 +40,9 @@ class Breaker:
             return None
         now = self._clock()
         if now >= self._open_until and not self._probing:
-            self._probing = True
+            self._probing, self._prober = True, _task()
             return None
-        left = max(self._open_until - now, self._pause / 10)
+        left = max(self._open_until - now, self._current / 10)
         return left * (1 + 0.2 * self._random.random())
 
     @property
@@ -40,21 +52,39 @@ class Breaker:
             return timedelta(0)
         return max(self._open_until - self._clock(), timedelta(0))
 
-    def abandoned(self) -> None:
-        """An attempt that was let go was not made: another one may probe."""
-        self._probing = False
+    @property
+    def probes(self) -> bool:
+        """Whether the attempt of this task is the probe."""
+        return self._probing and self._prober is _task()
 
-    def failed(self) -> bool:
-        """An attempt asked to stop the destination. True when this is news."""
+    def abandoned(self) -> None:
+        """The attempt of this task ended, or was not made: if it was the probe, another one may be."""
+        if self.probes:
+            self._probing = False
+
+    def failed(self, *, away: bool = False) -> bool:
+        """An attempt asked to stop the destination, for long; or, when it is `away`, found it so once more. True when
+        this is news."""
         news = self._open_until is None
-        self._open_until = self._clock() + self._pause
+        self._current = self._next if away else self._pause
+        self._next = min(2 * self._current, self._pause)
+        self._open_until = self._clock() + self._current
         self._probing = False
         return news
 
     def passed(self) -> bool:
-        """An attempt ended without asking to stop. True when this is news: the destination is back."""
-        news = self._open_until is not None and self._probing
-        if news:
-            self._open_until = None
+        """An attempt ended without asking to stop. True when this is news: it was the probe, the destination is
+        back."""
+        if not self.probes:
+            return False
+        self._open_until = None
+        self._next = self._first
         self._probing = False
-        return news
+        return True
+
+
+def _task() -> "asyncio.Task[object] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop
+        return None

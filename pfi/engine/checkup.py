@@ -1,11 +1,12 @@
 """Checks a whole configuration: rules, store, certificates, then each neighbour (reached, never given a document)."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pfi.engine.configuration import Configuration
-from pfi.engine.connector import CertificateHolder, CheckResult, Surroundings
+from pfi.engine.connector import CertificateHolder, CheckResult, Directory, Surroundings, Verifier
+from pfi.engine.directory import build_directory
 from pfi.engine.settings import Settings
 from pfi.engine.storage import database_url
 from pfi.engine.verification import build_verifier
@@ -38,7 +39,7 @@ async def check_everything(configuration: Configuration, *, offline: bool) -> tu
         except PfiError as error:
             results.append(CheckResult(subject, False, f"{error.text} {error.next_step}"))
     for channel in Channel:
-        if settings.destination_of(channel) is None:
+        if not settings.carries(channel):
             text = "aucune destination : ce qui est demandé pour ce canal restera en attente"
             results.append(CheckResult(f"canal {channel}", True, text))
     surroundings = Surroundings(system_clock, IdSource(oid_root=settings.site.oid_root))
@@ -77,18 +78,22 @@ async def check_everything(configuration: Configuration, *, offline: bool) -> tu
             surroundings,
             offline=offline,
         )
-    results += await _verifier(configuration, surroundings, offline=offline)
+    results += await _service("vérification INSi", build_verifier, configuration, surroundings, offline=offline)
+    results += await _service("annuaire", build_directory, configuration, surroundings, offline=offline)
     return tuple(results)
 
 
 def _names_in_rules(rules: RuleBook, settings: Settings) -> Iterator[CheckResult]:
-    """Names that the rules borrow from the configuration: a rule about a sender that does not exist never applies, a
-    mailbox that does not exist refuses every mail."""
+    """What the rules borrow from the configuration: a rule about a sender that does not exist never applies, a mailbox
+    that does not exist refuses every mail, a directory that is not configured finds nobody."""
     senders = {sender.name for sender in settings.senders} | {SenderProfile().name}
     mailboxes = {name for each in settings.destinations.values() for name in each.settings.get("mailboxes", {})}
     for rule in rules.site.rules:
         for name in sorted((rule.when.senders or frozenset()) - senders):
             yield CheckResult(f"règle {rule.id}", False, f"émetteur « {name} » inconnu dans « senders »")
+        if rule.then.annuaire and settings.directory is None:
+            text = "elle laisse des adresses à l'annuaire, mais la configuration n'a pas de section « directory »"
+            yield CheckResult(f"règle {rule.id}", False, text)
         if rule.then.mailbox is not None and rule.then.mailbox not in mailboxes:
             text = f"boîte « {rule.then.mailbox} » inconnue dans « mailboxes » de la destination MSSanté"
             yield CheckResult(f"règle {rule.id}", False, text)
@@ -97,21 +102,28 @@ def _names_in_rules(rules: RuleBook, settings: Settings) -> Iterator[CheckResult
             yield CheckResult("étiquettes du site", False, f"émetteur « {name} » inconnu dans « senders »")
 
 
-async def _verifier(configuration: Configuration, surroundings: Surroundings, *, offline: bool) -> list[CheckResult]:
-    subject = "vérification INSi"
+async def _service(
+    subject: str,
+    build: Callable[[Configuration, Surroundings], Verifier | Directory | None],
+    configuration: Configuration,
+    surroundings: Surroundings,
+    *,
+    offline: bool,
+) -> list[CheckResult]:
+    """A service that a configuration may do without."""
     try:
-        verifier = build_verifier(configuration, surroundings)
-        if verifier is None:
+        service = build(configuration, surroundings)
+        if service is None:
             return []
-        await verifier.open()
+        await service.open()
     except PfiError as error:
         return [CheckResult(subject, False, f"{error.text} {error.next_step}")]
     try:
         if offline:
             return [CheckResult(subject, True, "réglages et certificats corrects")]
-        return [CheckResult(f"{subject} / {each.subject}", each.ok, each.text) for each in await verifier.check()]
+        return [CheckResult(f"{subject} / {each.subject}", each.ok, each.text) for each in await service.check()]
     finally:
-        await verifier.close()
+        await service.close()
 
 
 async def _store(settings: Settings, *, offline: bool) -> CheckResult:

@@ -214,7 +214,7 @@ def compare(
 def _kind(before: Decision, after: Decision) -> ChangeKind | None:
     if before.action is not after.action:
         return ChangeKind.ACTION
-    if {each.address for each in before.recipients} != {each.address for each in after.recipients}:
+    if {each.key for each in before.recipients} != {each.key for each in after.recipients}:
         return ChangeKind.RECIPIENTS
     if before.code != after.code:
         return ChangeKind.CODE

@@ -68,6 +68,10 @@ class Configuration:
         checked settings."""
         return self._of_our_environment(*self._load("pfi.verifiers", name, settings, location), location)
 
+    def directory(self, name: str, settings: dict[str, Any], location: Location) -> tuple[type[Any], ConnectorSettings]:
+        """The class of a directory (entry point group `pfi.directories`) and its checked settings."""
+        return self._load("pfi.directories", name, settings, location)
+
     def _of_our_environment(
         self, connector_class: type[Any], checked: ConnectorSettings, location: Location
     ) -> tuple[type[Any], ConnectorSettings]:

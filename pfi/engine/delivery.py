@@ -197,7 +197,7 @@ def _by_recipient(claim: Claim, outcome: Outcome) -> tuple[_Answered, _Answered]
     if claim.delivery.channel is Channel.DMP:
         return [], []
     wanted = claim.delivery.recipients
-    named = {recipient.address.lower() for recipient in wanted if recipient.address}
+    named = {_name(recipient) for recipient in wanted}
     answers = {answer.address.lower(): answer for answer in outcome.recipients}
     # The patient's address may be computed by the connector: an answer that nobody was named by is for who has none.
     computed = [answer for address, answer in answers.items() if address not in named]
@@ -207,13 +207,18 @@ def _by_recipient(claim: Claim, outcome: Outcome) -> tuple[_Answered, _Answered]
     settled: _Answered = []
     remaining: _Answered = []
     for recipient in wanted:
-        answer = answers.get(recipient.address.lower())
+        answer = answers.get(_name(recipient))
         if answer is None and not recipient.address and computed:
             answer = computed.pop(0)
         if answer is None:
-            answer = RecipientOutcome(recipient.address, outcome.kind, outcome.code, outcome.text)
+            answer = RecipientOutcome(recipient.address or recipient.key, outcome.kind, outcome.code, outcome.text)
         (settled if answer.kind in _SETTLED else remaining).append((recipient, answer))
     return settled, remaining
+
+
+def _name(recipient: Recipient) -> str:
+    """What an answer calls a recipient: the mailbox, or who it is while no mailbox is known."""
+    return (recipient.address or recipient.key).lower()
 
 
 def _overall(outcome: Outcome, settled: _Answered, remaining: _Answered, partial_code: str) -> OutcomeKind:
@@ -234,6 +239,7 @@ def _row(recipient: Recipient, answer: RecipientOutcome, dsn: bool, deadline: da
     return RecipientRow(
         address=answer.address,
         party_id=recipient.identifier,
+        looked_up=recipient.key if recipient.looked_up or not recipient.address else "",
         outcome=outcome,
         code=answer.code,
         text=answer.text,

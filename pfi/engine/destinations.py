@@ -1,4 +1,4 @@
-"""Where documents go: the seats for first attempts, what stops a destination, and who may come in meanwhile."""
+"""Where documents go: the seats for attempts, what slows or stops a destination, and who may come in meanwhile."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,9 @@ from pfi.engine.breaker import Breaker
 from pfi.engine.connector import Connector
 from pfi.engine.context import Context
 from pfi.engine.logs import get_logger
+from pfi.engine.pace import Pace
 from pfi.engine.settings import DestinationSettings
-from pfi.model.delivery import Outcome
+from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.store import messages
 from pfi.store.database import STORE_ERRORS
 
@@ -21,13 +22,14 @@ _BACKLOG_PER_SEAT = 8
 
 @dataclass(slots=True)
 class Destination:
-    """One destination: its connector, the seats for first attempts, and whether it is stopped."""
+    """One destination: its connector, the seats for attempts, and whether it is stopped."""
 
     name: str
     settings: DestinationSettings
     connector: Connector
     breaker: Breaker
-    seats: asyncio.Semaphore
+    seats: Pace
+    slow: bool = False
     backlog: int = 0
 
     @property
@@ -49,8 +51,13 @@ class Destinations:
                 name,
                 settings,
                 connectors[name],
-                Breaker(settings.pause_seconds, context.clock, context.random),
-                asyncio.Semaphore(settings.concurrency),
+                Breaker(
+                    settings.pause_seconds,
+                    context.clock,
+                    context.random,
+                    first_seconds=settings.retry.first_seconds,
+                ),
+                Pace(settings.concurrency, settings.slow_start),
             )
             for name, settings in context.settings.destinations.items()
         }
@@ -86,16 +93,13 @@ class Destinations:
         return any(place.full and place.breaker.open_until is None for place in self._every.values())
 
     async def watch(self, place: Destination, outcome: Outcome) -> bool:
-        """Stops or reopens the destination; one event for each change, not one for each document. Returns whether it
-        was stopped already."""
+        """What an attempt says of its destination: it goes faster, slower, is stopped or comes back. One event for each
+        change, not one for each document. Returns whether it was stopped already."""
         was_stopped = place.breaker.open_until is not None
-        if outcome.stop_destination:
-            kind = "destination_stopped" if place.breaker.failed() else None
-        else:
-            kind = "destination_resumed" if place.breaker.passed() else None
+        kind = _heard(place, outcome)
         if kind is None:
             return was_stopped
-        _LOG.warning(kind, destination=place.name, code=outcome.code)
+        _LOG.warning(kind, destination=place.name, code=outcome.code, seats=place.seats.seats)
         try:
             async with self._context.database.connection() as connection:
                 detail = {"destination": place.name, "code": outcome.code, "text": outcome.text}
@@ -103,3 +107,26 @@ class Destinations:
         except STORE_ERRORS as error:
             _LOG.warning("store_away", step="event", error=type(error).__name__)
         return was_stopped
+
+
+def _heard(place: Destination, outcome: Outcome) -> str | None:
+    """Moves the breaker and the pace; the event to tell, if there is one."""
+    if outcome.stop_destination or outcome.busy:
+        if not outcome.stop_destination and place.breaker.open_until is not None and not place.breaker.probes:
+            return None  # begun before the stop
+        # Nobody else goes on when the probe finds it busy, nor when one attempt at a time is too much.
+        stops = outcome.stop_destination or place.breaker.probes or not place.seats.slowed()
+        if stops:
+            place.slow = False
+            place.seats.stopped()
+            return "destination_stopped" if place.breaker.failed(away=not outcome.stop_destination) else None
+        news, place.slow = not place.slow, True
+        return "destination_slowed" if news else None
+    if outcome.kind is not OutcomeKind.UNKNOWN:
+        place.seats.passed()
+    if place.breaker.passed():
+        return "destination_resumed"
+    if place.slow and place.seats.full:
+        place.slow = False
+        return "destination_at_pace"
+    return None

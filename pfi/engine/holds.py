@@ -71,7 +71,7 @@ class Holds:
             return Release(False, "Livraison inconnue.")
         if work.state is not DeliveryState.HELD:
             return Release(False, "Cette livraison n'est pas en attente d'une décision.")
-        if self._context.settings.destination_of(work.channel) is None:
+        if not self._context.settings.carries(work.channel):
             return Release(False, "Aucune destination n'est configurée pour ce canal (destinations).")
         done = await self._reassessment.message(work.message_id, Cause.RELEASE, released=frozenset({work.channel}))
         if not done.done:

@@ -1,40 +1,48 @@
 """What comes back about our mails: delivery notifications to Z02, reading notifications to Z03 (mssante digest §7, §8).
 
-The last word counts: a failure that comes after a success is told too. The same thing said twice is told once.
+The last word counts: a failure that comes after a success is told too. The same thing said twice is told once. The
+creator hears of the reception first: who answers a mail has received it, whether or not its Z02 was still awaited.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
+from typing import Final
 
 from pfi.engine import reporting
 from pfi.engine.context import Context
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
-from pfi.model.acknowledgment import BusinessAck
+from pfi.model.acknowledgment import BusinessAck, BusinessEvent
 from pfi.model.decision import Channel
 from pfi.model.submission import Orders, Submission
 from pfi.standards.mail.mdn import Disposition, ReadReport
 from pfi.standards.mail.report import DeliveryReport, DsnAction, RecipientReport
-from pfi.store import acks, deliveries, mailroom, messages, queue
+from pfi.store import acks, deliveries, messages, queue, readings
 from pfi.store.database import Connection
 from pfi.store.deliveries import AwaitedDsn
-from pfi.store.mailroom import MailReader, SentMail
+from pfi.store.readings import MailReader, SentMail
 
 _LOG = get_logger("notifications")
 
 
 class Taken(StrEnum):
     """`TOLD`: it says something new. `KNOWN`: it repeats what was said. `EARLY`: the mail that it is about is still
-    being submitted. `UNKNOWN`: it is about no mail, or no mailbox, of ours."""
+    being submitted, or it is in doubt whether it was. `UNKNOWN`: it is about no mail, or no mailbox, of ours."""
 
     TOLD = "told"
     KNOWN = "known"
     EARLY = "early"
     UNKNOWN = "unknown"
 
+
+_UNSAID: Final = frozenset({"expected", "timeout"})
+"""States of a delivery notification of which nothing good was told."""
+_AFTER_RECEPTION: Final = timedelta(seconds=1)
+"""Between the acknowledgment of a reception that is still to be told and that of the reading."""
 
 _RANK = (Taken.EARLY, Taken.TOLD, Taken.KNOWN, Taken.UNKNOWN)
 
@@ -64,18 +72,19 @@ class Notifications:
             return Taken.UNKNOWN
         now = self._context.clock()
         async with self._context.database.transaction() as connection:
-            sent = await mailroom.sent_mail(connection, "", report.message_ids)
+            sent = await readings.sent_mail(connection, "", report.message_ids)
             if sent is None:
                 return Taken.UNKNOWN
-            found = _named(await mailroom.readers(connection, sent.delivery_id), report.addressee, report.reader)
+            readers = await readings.readers(connection, sent.delivery_id)
+            found = _named(sent, readers, report.addressee, report.reader)
             if isinstance(found, Taken):
                 return found
-            if report.disposition is Disposition.DELETED and await mailroom.displayed(
+            if report.disposition is Disposition.DELETED and await readings.displayed(
                 connection, sent.delivery_id, found.address
             ):
                 # Deleted after it was read says nothing of the reading (mssante digest §8.2).
                 return Taken.KNOWN
-            new = await mailroom.add_reading(
+            new = await readings.add_reading(
                 connection,
                 sent.delivery_id,
                 found.address,
@@ -87,6 +96,10 @@ class Notifications:
             )
             if not new:
                 return Taken.KNOWN
+            if found.dsn in _UNSAID:
+                awaited = AwaitedDsn(sent.delivery_id, sent.message_id, found.address, found.party_id)
+                await deliveries.set_dsn(connection, awaited, "received", "delivered", "", "", now)
+                await self._tell(connection, sent, partial(_arrived, found, now), reporting.ordered)
             read = partial(_read, found, report, now)
             await self._tell(connection, sent, read, lambda orders, _: orders.ack_lecture_mss is True)
         _LOG.info("mdn", delivery=str(sent.delivery_id), disposition=report.disposition.value, success=report.success)
@@ -110,11 +123,11 @@ class Notifications:
         now = self._context.clock()
         action, code = recipient.action, recipient.code
         async with self._context.database.transaction() as connection:
-            sent = await mailroom.sent_mail(connection, report.envelope, report.message_ids)
+            sent = await readings.sent_mail(connection, report.envelope, report.message_ids)
             if sent is None:
                 return Taken.UNKNOWN
-            readers = await mailroom.readers(connection, sent.delivery_id)
-            found = _named(readers, recipient.original_address, recipient.address)
+            readers = await readings.readers(connection, sent.delivery_id)
+            found = _named(sent, readers, recipient.original_address, recipient.address)
             if isinstance(found, Taken):
                 return found
             if action is DsnAction.DELAYED:
@@ -164,7 +177,11 @@ class Notifications:
         ack = report(submission.message.control_id)
         written = self._outbox.write(submission.message, work.sender, [ack], delivery_id=sent.delivery_id, claim=False)
         await acks.add(connection, sent.message_id, written)
-        await queue.enqueue(connection, self._outbox.jobs(written))
+        wait = timedelta(0)
+        if ack.event is BusinessEvent.MSS_READING:
+            due = await readings.reception_due(connection, sent.delivery_id, ack.mailbox)
+            wait = wait if due is None else max(due - ack.occurred_at, wait) + _AFTER_RECEPTION
+        await queue.enqueue(connection, [replace(job, delay=wait) for job in self._outbox.jobs(written)])
 
 
 def _overall(taken: Iterable[Taken]) -> Taken:
@@ -172,14 +189,15 @@ def _overall(taken: Iterable[Taken]) -> Taken:
     return next((each for each in _RANK if each in said), Taken.UNKNOWN)
 
 
-def _named(readers: tuple[MailReader, ...], *addresses: str) -> MailReader | Taken:
-    """The mailbox that a notification is about: by name, else the only one when the notification names nobody."""
-    if not readers:
-        return Taken.EARLY
+def _named(sent: SentMail, readers: tuple[MailReader, ...], *addresses: str) -> MailReader | Taken:
+    """The mailbox that a notification is about: by name, else the only one when the notification names nobody. While
+    the mail is leaving, it may be about one that has no result yet."""
     by_address = {reader.address.lower(): reader for reader in readers}
     found = next((by_address[each.lower()] for each in addresses if each.lower() in by_address), None)
     if found is not None:
         return found
+    if sent.leaving:
+        return Taken.EARLY
     # A mailbox that forwards answers under another name: of one reader only, it can be nobody else.
     return readers[0] if len(readers) == 1 else Taken.UNKNOWN
 
@@ -188,6 +206,10 @@ def _read(found: MailReader, report: ReadReport, now: datetime, control_id: str)
     return reporting.reading(
         control_id, found.address, found.party_id, bool(report.success), report.code, report.label, now
     )
+
+
+def _arrived(found: MailReader, now: datetime, control_id: str) -> BusinessAck:
+    return reporting.dsn(control_id, found.address, found.party_id, True, "", "", now)
 
 
 def _late(awaited: AwaitedDsn, now: datetime, control_id: str) -> BusinessAck:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pfi.engine.alerts import DischargeLetters
 from pfi.engine.certificates import CertificateWatch
 from pfi.engine.collection import Collection
-from pfi.engine.connector import Connector, MessageConnector, Verifier
+from pfi.engine.connector import Connector, Directory, MessageConnector, Verifier
 from pfi.engine.context import Context
+from pfi.engine.directory import DirectoryStep
 from pfi.engine.holds import Holds
 from pfi.engine.intake import EngineIntake, Load
 from pfi.engine.mailroom.room import MailRoom
@@ -34,11 +35,12 @@ class Neighbours:
     replies: Mapping[str, MessageConnector] = field(default_factory=dict)
     consumers: Mapping[str, MessageConnector] = field(default_factory=dict)
     verifier: Verifier | None = None
+    directory: Directory | None = None
 
     @property
-    def every(self) -> tuple[Connector | MessageConnector | Verifier, ...]:
-        verifier = () if self.verifier is None else (self.verifier,)
-        return (*self.connectors.values(), *self.replies.values(), *self.consumers.values(), *verifier)
+    def every(self) -> tuple[Connector | MessageConnector | Verifier | Directory, ...]:
+        services = (each for each in (self.verifier, self.directory) if each is not None)
+        return (*self.connectors.values(), *self.replies.values(), *self.consumers.values(), *services)
 
     @property
     def places(self) -> dict[str, object]:
@@ -81,7 +83,10 @@ class Parts:
         reassessment = Reassessment(context, reader, outbox, file)
         wanted, verifier = context.settings.ins.verification, neighbours.verifier
         verification = VerificationStep(context, wanted, verifier) if wanted is not None and verifier else None
-        processing = Processing(context, reader, outbox, neighbours.connectors, validation, reassessment, verification)
+        directory = DirectoryStep(context, neighbours.directory)
+        processing = Processing(
+            context, reader, outbox, neighbours.connectors, validation, reassessment, directory, verification
+        )
         load = Load(context.settings.limits.open_deliveries)
         holds = Holds(context, reader, outbox, reassessment)
         notifications = Notifications(context, reader, outbox)

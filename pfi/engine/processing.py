@@ -21,6 +21,7 @@ from pfi.engine.connector import Connector, Looker
 from pfi.engine.context import Context
 from pfi.engine.delivery import Claim, claimed, follow, rebuild
 from pfi.engine.destinations import Destination, Destinations
+from pfi.engine.directory import DirectoryStep
 from pfi.engine.lineage import named_by
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
@@ -64,6 +65,7 @@ class Processing:
         connectors: Mapping[str, Connector],
         validation: Validation,
         reassessment: Reassessment,
+        directory: DirectoryStep,
         verification: VerificationStep | None = None,
     ) -> None:
         """`connectors`: by name of destination."""
@@ -71,6 +73,7 @@ class Processing:
         self._reader = reader
         self._reassessment = reassessment
         self._validation = validation
+        self._directory = directory
         self._verification = verification
         self._outbox = outbox
         self._destinations = Destinations(context, connectors)
@@ -114,7 +117,10 @@ class Processing:
     async def run_job(self, delivery_id: uuid.UUID, destination: str) -> None:
         """One attempt of a queued delivery, or the resolution of an unknown one; nothing when there is nothing to do
         any more. Raises RetryRequested while the destination is stopped."""
-        place = self._destinations[destination]
+        async with self._destinations[destination].seats:
+            await self._run_job(delivery_id, self._destinations[destination])
+
+    async def _run_job(self, delivery_id: uuid.UUID, place: Destination) -> None:
         if (wait := place.breaker.admit()) is not None:
             raise RetryRequested(delay=wait, reason="destination stopped")
         self._active.add(delivery_id)
@@ -286,17 +292,17 @@ class Processing:
         place = self._destinations[claim.destination]
         started_at = self._context.clock()
         try:
-            # Validation has its own limits: its time is not that of the send, whose fate would become unknown.
+            # Validation and the directory have their own limits: their time is not that of the send, whose fate would
+            # become unknown.
             verdict = Verdict() if claim.resolve else await self._validation.check(claim.delivery)
-            async with asyncio.timeout(self._context.timings.attempt):
-                outcome = verdict.refusal or await self._act(place, claim, verdict.warnings)
-        except TimeoutError:
-            outcome = Outcome(OutcomeKind.UNKNOWN, "TIMEOUT", "L'envoi n'a pas abouti dans le temps imparti.")
+            if verdict.refusal is not None:
+                outcome = verdict.refusal
+            else:
+                claim, outcome = await self._directory.around(
+                    claim, lambda reachable: self._act(place, reachable, verdict.warnings)
+                )
         except Exception as error:
-            _LOG.error("connector_bug", delivery=str(claim.id), error=type(error).__name__)
-            outcome = Outcome(
-                OutcomeKind.UNKNOWN, "BUG", "Défaut interne du connecteur ; le sort de l'envoi est inconnu."
-            )
+            outcome = _bug(claim, error)
         was_stopped = await self._destinations.watch(place, outcome)
         ended = follow(
             claim,
@@ -314,6 +320,17 @@ class Processing:
         return replace(ended, acks=acks)
 
     async def _act(self, place: Destination, claim: Claim, warnings: tuple[str, ...]) -> Outcome:
+        """Never raises, whatever a connector does."""
+        try:
+            async with asyncio.timeout(self._context.timings.attempt):
+                outcome = await self._transmit(place, claim)
+        except TimeoutError:
+            outcome = Outcome(OutcomeKind.UNKNOWN, "TIMEOUT", "L'envoi n'a pas abouti dans le temps imparti.")
+        except Exception as error:
+            outcome = _bug(claim, error)
+        return replace(outcome, warnings=(*warnings, *outcome.warnings)) if warnings else outcome
+
+    async def _transmit(self, place: Destination, claim: Claim) -> Outcome:
         if claim.resolve and claim.look_only:
             if isinstance(place.connector, Looker):
                 return await place.connector.look(claim.delivery)
@@ -323,8 +340,7 @@ class Processing:
             return stopped
         if claim.resolve:
             return await place.connector.resolve(claim.delivery)
-        outcome = await place.connector.send(claim.delivery)
-        return replace(outcome, warnings=(*warnings, *outcome.warnings)) if warnings else outcome
+        return await place.connector.send(claim.delivery)
 
     async def _finish(self, ended: Sequence[EndedAttempt], back: Sequence[Claim] = ()) -> None:
         """Writes ends until the store takes them: nothing else remembers what the peers answered."""
@@ -381,3 +397,8 @@ class Processing:
         due = self._context.clock() + wait
         runnables = await deliveries.unclaim(connection, ids, self._context.worker, due)
         await queue.enqueue(connection, [queue.Job.deliver(runnable, wait) for runnable in runnables])
+
+
+def _bug(claim: Claim, error: Exception) -> Outcome:
+    _LOG.error("connector_bug", delivery=str(claim.id), error=type(error).__name__)
+    return Outcome(OutcomeKind.UNKNOWN, "BUG", "Défaut interne du connecteur ; le sort de l'envoi est inconnu.")

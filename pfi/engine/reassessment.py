@@ -289,8 +289,8 @@ class _Step:
                 return False
             case Change.REVISE if new is not None:
                 left = await self._left(new, mine)
-                wanted = frozenset(each.address.lower() for each in left.delivery.recipients) if left else frozenset()
-                if (new.delivery.qualified, wanted) != (mine.qualified, mine.left):
+                wanted = {each.key for each in left.delivery.recipients} if left else set()
+                if (new.delivery.qualified, wanted) != (mine.qualified, set(mine.left)):
                     await deliveries.revise(self._connection, mine.id)
                 return False
             case Change.STOP:
@@ -311,14 +311,20 @@ class _Step:
 
     async def _left(self, new: NewDelivery, mine: Existing) -> NewDelivery | None:
         """What remains to be sent of a delivery that may have been tried: without the mailboxes that were served, by
-        whichever delivery, and without those that refused; `None` when nobody is left."""
+        whichever delivery, and without those that refused; `None` when nobody is left. An address that was looked up
+        before a try stays."""
         served = await deliveries.served_recipients(self._connection, self._stored.id, mine.channel)
-        return self._without(new, served | mine.settled)
+        left = self._without(new, served | mine.settled)
+        if left is None:
+            return None
+        known = {key: each for key, each in mine.left.items() if each.looked_up}
+        recipients = tuple(known.get(each.key, each) for each in left.delivery.recipients)
+        return replace(left, delivery=replace(left.delivery, recipients=recipients))
 
     @staticmethod
     def _without(new: NewDelivery, over: frozenset[str]) -> NewDelivery | None:
         named = new.delivery.recipients
-        left = tuple(each for each in named if each.address.lower() not in over)
+        left = tuple(each for each in named if each.key not in over)
         return None if named and not left else replace(new, delivery=replace(new.delivery, recipients=left))
 
     async def tell_held(self, new: NewDelivery, decision: Decision | None) -> None:
@@ -342,7 +348,7 @@ class _Step:
         recipients = None
         if mine.channel is not Channel.DMP and new.delivery.recipients:
             served = await deliveries.served_recipients(self._connection, self._stored.id, mine.channel)
-            recipients = tuple(each for each in new.delivery.recipients if each.address.lower() not in served)
+            recipients = tuple(each for each in new.delivery.recipients if each.key not in served)
         runnable = await deliveries.reopen(self._connection, mine.id, self._now, recipients)
         if runnable is not None:
             self.runnables.append(runnable)

@@ -3,14 +3,14 @@
 import asyncio
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from pfi import __version__
 from pfi.engine.alerts import DischargeLetters
 from pfi.engine.configuration import Configuration
-from pfi.engine.connector import Connector, MessageConnector, Source, Surroundings, Verifier
+from pfi.engine.connector import Connector, Directory, MessageConnector, Source, Surroundings, Verifier
 from pfi.engine.context import Context, Timings
+from pfi.engine.directory import build_directory
 from pfi.engine.holds import Holds
 from pfi.engine.intake import EngineIntake
 from pfi.engine.journal import Journal
@@ -50,9 +50,10 @@ class Engine:
         replies: Mapping[str, MessageConnector] | None = None,
         consumers: Mapping[str, MessageConnector] | None = None,
         verifier: Verifier | None = None,
+        directory: Directory | None = None,
     ) -> None:
-        """`url` replaces the configured store. `connectors` (by destination), `replies` (by sender), `consumers` and
-        `verifier` replace those that the configuration names: the seam for tests."""
+        """`url` replaces the configured store. `connectors` (by destination), `replies` (by sender), `consumers`,
+        `verifier` and `directory` replace those that the configuration names: the seam for tests."""
         self._configuration = configuration
         self._settings = configuration.settings
         self._clock = clock
@@ -61,10 +62,10 @@ class Engine:
         self._timings = timings or Timings()
         self._url = url or database_url(self._settings)
         self._given = (connectors, replies, consumers)
-        self._neighbours = Neighbours(verifier=verifier)
+        self._neighbours = Neighbours(verifier=verifier, directory=directory)
         self._sources: dict[str, Source] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._opened: list[Connector | MessageConnector | Verifier] = []
+        self._opened: list[Connector | MessageConnector | Verifier | Directory] = []
         self._database: Database | None = None
         self._running: Parts | None = None
 
@@ -257,7 +258,8 @@ class Engine:
         verifier = self._neighbours.verifier
         if verifier is None and asks_before_sending(settings.ins.verification):
             verifier = build_verifier(self._configuration, surroundings)
-        return replace(self._neighbours, connectors=connectors, replies=replies, consumers=consumers, verifier=verifier)
+        directory = self._neighbours.directory or build_directory(self._configuration, surroundings)
+        return Neighbours(connectors, replies, consumers, verifier, directory)
 
     def _connector(
         self, name: str, settings: dict[str, object], location: tuple[str | int, ...], surroundings: Surroundings

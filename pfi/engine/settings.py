@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from pfi.engine.mailroom.settings import ReceptionSettings
 from pfi.model.decision import Channel
+from pfi.model.parties import NOWHERE, Establishment
 from pfi.model.profile import (
     Environment,
     InformationMissing,
@@ -63,8 +64,10 @@ class VerificationSettings(_Model):
 
 
 class DirectorySettings(_Model):
+    connector: str = "annuaire"
+    """Entry point of the directory (`pfi.directories`)."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the Annuaire Santé connector."""
+    """Settings of that directory."""
 
 
 class InsSettings(_Model):
@@ -191,15 +194,31 @@ class DestinationSettings(_Model):
     connector: str
     """Entry point of the connector (`pfi.connectors`)."""
     channels: frozenset[Channel]
-    """Channels that this destination carries. A channel has exactly one destination."""
+    """Channels that this destination carries. A channel has one destination for each establishment."""
+    establishments: tuple[str, ...] = ()
+    """Geographic establishments (EG) or legal entities (EJ) whose documents leave by this destination, as messages name
+    them (FINESS, OID or name); the geographic one wins. Empty = every establishment that no other destination of the
+    channel names."""
     concurrency: int = Field(default=8, ge=1, le=200)
-    """Attempts under way at once, over the whole cluster for retries and per process for first attempts."""
+    """Attempts under way at once: first ones and retries together in each process, retries over the whole cluster."""
+    slow_start: int = Field(default=2, ge=1, le=200)
+    """Attempts under way at once when the engine starts, and after a stop. They double as they end well, up to
+    `concurrency`; they are halved when the destination says that it is busy, or cannot be reached."""
     retry: RetrySettings = RetrySettings()
     """Schedule of retries."""
     pause_seconds: float = Field(default=300.0, gt=0)
-    """How long the circuit breaker keeps the destination closed before it probes it."""
+    """How long the circuit breaker keeps the destination closed before it probes it. A destination that is only busy or
+    away, even for one attempt at a time, is closed for `retry.first_seconds`, then twice as long each time, at most for
+    this long."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of that connector."""
+
+    @field_validator("establishments")
+    @classmethod
+    def _establishments_have_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(name.strip() for name in value):
+            raise ValueError("un établissement sans nom")
+        return value
 
 
 class LimitSettings(_Model):
@@ -321,7 +340,8 @@ class Settings(_Model):
     reception: ReceptionSettings = ReceptionSettings()
     """What is done with received mails."""
     directory: DirectorySettings | None = None
-    """Directory of MSSanté mailboxes (`pfi annuaire`). None (the default) = nobody is asked."""
+    """Directory of MSSanté mailboxes, for the rules of the site that leave an address to it (`annuaire: true`) and for
+    `pfi annuaire`. None (the default) = nobody is asked."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Settings":
@@ -332,22 +352,31 @@ class Settings(_Model):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{what} : le nom « {twice[0]} » est utilisé deux fois")
-        carried: dict[Channel, str] = {}
+        carried: dict[tuple[Channel, str], str] = {}
         for name, destination in self.destinations.items():
             for channel in destination.channels:
-                if channel in carried:
-                    raise ValueError(
-                        f"destinations : le canal {channel} est porté par « {carried[channel]} » et par « {name} »"
-                    )
-                carried[channel] = name
+                for place in map(_as_compared, destination.establishments or ("",)):
+                    other = carried.setdefault((channel, place), name)
+                    if other != name:
+                        told = f" pour l'établissement « {place} »" if place else ""
+                        raise ValueError(
+                            f"destinations : le canal {channel} est porté par « {other} » et par « {name} »{told}"
+                        )
         return self
 
-    def destination_of(self, channel: Channel) -> str | None:
-        """Name of the destination that carries a channel."""
-        for name, destination in self.destinations.items():
-            if channel in destination.channels:
-                return name
-        return None
+    def destination_of(self, channel: Channel, establishment: Establishment = NOWHERE) -> str | None:
+        """Name of the destination that carries a channel for an establishment. Never that of another establishment:
+        `None` when no destination names this one and none serves whoever is not named."""
+        carriers = [(name, each) for name, each in self.destinations.items() if channel in each.channels]
+        for place in filter(None, map(_as_compared, (establishment.eg, establishment.ej))):
+            for name, destination in carriers:
+                if place in map(_as_compared, destination.establishments):
+                    return name
+        return next((name for name, destination in carriers if not destination.establishments), None)
+
+    def carries(self, channel: Channel) -> bool:
+        """Whether a channel has any destination."""
+        return any(channel in destination.channels for destination in self.destinations.values())
 
     def sender_of(self, header: MessageHeader, listener: str = "") -> SenderSettings | None:
         """The configured sender of a message, the most precise match first."""
@@ -375,3 +404,8 @@ class Settings(_Model):
             masked_ps_blocks_pro=sender.mss.masked_ps_blocks_pro,
             require_patient_prt=sender.mss.patient_address == "require_prt",
         )
+
+
+def _as_compared(establishment: str) -> str:
+    """Establishments are compared as written, but for case and blanks around."""
+    return establishment.strip().casefold()

@@ -43,7 +43,8 @@ class Outcome:
     `retry_after` in seconds is the peer's or the connector's wish, `None` = the engine's own schedule. `max_attempts`
     bounds the tries of a "generic" failure (`spec/dmp.md` section 2.6). `counts`: the attempt uses up one of the tries
     of the delivery; not when nothing could be tried for a reason that is ours alone (our certificate is out of date).
-    `stop_destination` asks for the circuit breaker: trying other documents would fail alike. `evidence` is what to keep
+    `stop_destination` asks for the circuit breaker: trying other documents would fail alike. `busy`: the destination
+    cannot be reached, or asks for less at once, whatever the document. `evidence` is what to keep
     for the operator (ids, status; no content, no traits).
     """
 
@@ -55,6 +56,7 @@ class Outcome:
     max_attempts: int | None = None
     counts: bool = True
     stop_destination: bool = False
+    busy: bool = False
     warnings: tuple[str, ...] = ()
     evidence: dict[str, str] = field(default_factory=dict)
 

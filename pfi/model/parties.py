@@ -71,6 +71,12 @@ class Author:
     specialty: tuple[str, str, str] | None = None
 
 
+def rpps(identifier: str) -> str:
+    """A national identifier without the `8` that announces an RPPS; any other identifier as it is."""
+    identifier = identifier.strip()
+    return identifier[1:] if len(identifier) == 12 and identifier.startswith("8") else identifier
+
+
 class RecipientKind(StrEnum):
     """Who a PRT `RCT` names. Only `PATIENT` is served by the citizen channel."""
 
@@ -91,3 +97,24 @@ class Recipient:
     device: Device | None = None
     identifier: str = ""
     """PRT-5.1, sent back in ZAM^Z02 OBX-4 (`spec/hl7v2.md` section 4.2)."""
+    looked_up: bool = False
+    """The address is the one that the Annuaire Santé gave, neither the sender's nor the site's."""
+
+    @property
+    def national_ids(self) -> tuple[str, str]:
+        """Identifiers of the professional and of the structure by which a directory may be asked, as they were
+        written; both empty for patients and software, which no directory lists."""
+        structure = self.organization.identifier.strip() if self.organization is not None else ""
+        if self.kind is RecipientKind.PROFESSIONAL:
+            professional = (self.person.identifier if self.person is not None else self.identifier).strip()
+            return (professional, structure) if professional else ("", "")
+        return ("", structure) if self.kind is RecipientKind.ORGANIZATION else ("", "")
+
+    @property
+    def key(self) -> str:
+        """What makes two recipients the same one: the address (lower case); for whoever is looked up, who they are,
+        for the address is only known on the way and may change. Empty for a patient without address."""
+        address = self.address.strip().lower()
+        if self.kind is RecipientKind.PATIENT or (address and not self.looked_up):
+            return address
+        return "/".join(rpps(each) for each in self.national_ids if each) or self.identifier

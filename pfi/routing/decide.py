@@ -223,18 +223,21 @@ def _address(
     if channel is Channel.CIT:
         return recipients.citizen(situation.submission, situation.identity, situation.profile)
     prescriber_only = any(effect is Effect.PRESCRIBER_ONLY for _, effect in fired)
-    if not (site.added or site.roles):
+    if not site.adds:
         return recipients.professionals(situation.submission, due, prescriber_only=prescriber_only)
     if explicit_recipients_only(situation):
         named = recipients.professionals(situation.submission, due, prescriber_only=prescriber_only)
         return replace(named, remarks=(*named.remarks, remarks.EXPLICIT_ONLY))
-    derived = recipients.derivation(situation.submission, situation.state, site.roles, rules.directory)
+    derived = recipients.derivation(
+        situation.submission, situation.state, site.roles, rules.directory, annuaire=site.annuaire
+    )
     found = recipients.professionals(
         situation.submission,
         due,
         prescriber_only=prescriber_only,
         proposals=derived.recipients,
         extra=site.added,
+        annuaire=site.annuaire,
     )
     return replace(found, remarks=(*found.remarks, *derived.remarks))
 
@@ -243,7 +246,7 @@ def _with_the_added(
     site: SiteEffects, appraisal: Appraisal, channel: Channel, addressing: Addressing, rules: RuleBook
 ) -> SiteEffects:
     """Rules on recipients also see those that other rules added; what these add in turn is not looked at again."""
-    if channel is not Channel.PRO or not (site.added or site.roles):
+    if channel is not Channel.PRO or not site.adds:
         return site
     everybody: tuple[Recipient, ...] = (*appraisal.seen.named, *addressing.recipients)
     return rules.site.effects(appraisal.site, channel, everybody)

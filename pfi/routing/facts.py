@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pfi.model.document import CdaHeader, Document
-from pfi.model.parties import Person, RecipientKind
+from pfi.model.parties import Person, RecipientKind, rpps
 from pfi.model.patient import Follower
 from pfi.model.submission import Submission
 from pfi.routing.rulefile import Setting, SettingMappings, Tag
@@ -101,12 +101,6 @@ def same_person(one: Person | None, other: Person | None) -> bool:
     if one is None or other is None:
         return False
     return bool(one.identifier.strip()) and rpps(one.identifier) == rpps(other.identifier)
-
-
-def rpps(identifier: str) -> str:
-    """A national identifier without the `8` that announces an RPPS; any other identifier as it is."""
-    identifier = identifier.strip()
-    return identifier[1:] if len(identifier) == 12 and identifier.startswith("8") else identifier
 
 
 def declared_physicians(header: CdaHeader) -> tuple[Person, ...]:

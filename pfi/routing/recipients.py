@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pfi.model.decision import Reason
-from pfi.model.parties import Person, Recipient, RecipientKind
+from pfi.model.parties import Person, Recipient, RecipientKind, rpps
 from pfi.model.patient import IdentityStatus, PatientState
 from pfi.model.profile import Environment, SenderProfile
 from pfi.model.submission import Submission
 from pfi.routing.exceptions import INS_OIDS
-from pfi.routing.facts import declared_physicians, rpps, same_person
+from pfi.routing.facts import declared_physicians, same_person
 from pfi.routing.rulefile import Due
 
 PATIENT_DOMAIN = "@patient.mssante.fr"
@@ -66,19 +66,23 @@ def professionals(
     prescriber_only: bool,
     proposals: tuple[Recipient, ...] = (),
     extra: tuple[Recipient, ...] = (),
+    annuaire: bool = False,
 ) -> Addressing:
     """The professionals, organizations and applications named by PRT `RCT` that have an address, then the `proposals`
-    (`derivation`) and the `extra` ones of a site rule, each address once.
+    (`derivation`) and the `extra` ones of a site rule, each once. With `annuaire`, those who have a national identifier
+    and no address too: theirs is looked up when the mail leaves.
 
     Somebody whom the sender reaches at one address is not proposed another. Nobody is added to a document for the
-    prescriber alone (E13) nor to one of free choice (rows X*: no default pharmacy or laboratory, ever); the caller adds
-    none where `explicit_recipients_only` holds. A patient is never among them.
+    prescriber alone (E13) nor to one of free choice (rows X*: no default pharmacy or laboratory, ever), and no address
+    is looked up for them; the caller does neither where `explicit_recipients_only` holds. A patient is never among
+    them.
     """
     reserved = prescriber_only or due is Due.FREE_CHOICE
+    annuaire = annuaire and not reserved
     named = [recipient for recipient in submission.recipients if not is_patient(recipient)]
-    served = [recipient for recipient in named if "@" in recipient.address]
+    served = [recipient for recipient in named if _reachable(recipient, annuaire=annuaire)]
     added = [] if reserved else [*_strangers(proposals, served), *extra]
-    added = [recipient for recipient in added if "@" in recipient.address and not is_patient(recipient)]
+    added = [each for each in added if _reachable(each, annuaire=annuaire) and not is_patient(each)]
     if not named and not added:
         if due is Due.FREE_CHOICE:
             text = "Aucun professionnel choisi par le patient n'est nommé : pas d'envoi par défaut (CSP R. 4127-6)."
@@ -97,6 +101,11 @@ def professionals(
     return Addressing(addressed, remarks=tuple(_remarks(len(named) - len(served), addressed, _each_once(served))))
 
 
+def _reachable(recipient: Recipient, *, annuaire: bool) -> bool:
+    """Whether a recipient has an address, or a directory may be asked for it."""
+    return "@" in recipient.address or (annuaire and not recipient.address.strip() and any(recipient.national_ids))
+
+
 def _strangers(proposals: tuple[Recipient, ...], served: list[Recipient]) -> Iterator[Recipient]:
     for proposal in proposals:
         if not any(same_person(proposal.person, recipient.person) for recipient in served):
@@ -109,16 +118,25 @@ def _remarks(without: int, addressed: tuple[Recipient, ...], served: tuple[Recip
     if len(addressed) > len(served):
         text = f"{len(addressed) - len(served)} destinataire(s) ajouté(s) par une règle du site."
         yield Reason("RECIPIENT_ADDED", text)
+    if unknown := sum(not each.address.strip() for each in addressed):
+        text = f"{unknown} destinataire(s) sans adresse : elle est demandée à l'Annuaire Santé au moment de l'envoi."
+        yield Reason("ADDRESS_LOOKED_UP", text)
 
 
 def derivation(
-    submission: Submission, state: PatientState, roles: frozenset[str], addresses: Mapping[str, str]
+    submission: Submission,
+    state: PatientState,
+    roles: frozenset[str],
+    addresses: Mapping[str, str],
+    *,
+    annuaire: bool = False,
 ) -> Derivation:
     """Who holds each role (`ROLES`) according to the ADT feed and to the documents, and can be written to.
 
     `addresses` is the site's book: national identifier (RPPS, with or without its `8`; structure) to MSSanté address.
-    Somebody whom it does not know is told (`NO_MSS_ADDRESS`) and left out: an address written in a CDA is not an order,
-    and none is ever guessed. A role that nobody holds is told too (`NO_RECIPIENT`). Unknown roles propose nobody.
+    Somebody whom it does not know is told (`NO_MSS_ADDRESS`) and left out, unless the `annuaire` is asked when the mail
+    leaves: an address written in a CDA is not an order, and none is ever guessed. A role that nobody holds is told too
+    (`NO_RECIPIENT`). Unknown roles propose nobody.
     """
     if not roles:
         return Derivation()
@@ -130,10 +148,11 @@ def derivation(
             continue
         held = list(_HOLDERS[role](submission, state))
         reached = [replace(each, address=book.get(_identifier(each), "")) for each in held]
-        proposed += [each for each in reached if each.address]
+        known = [each for each in reached if _reachable(each, annuaire=annuaire)]
+        proposed += known
         if not held:
             remarks.append(Reason("NO_RECIPIENT", f"Destinataire à déduire, mais inconnu : {name}."))
-        elif not all(each.address for each in reached):
+        elif len(known) < len(reached):
             text = f"Destinataire à déduire, mais absent du carnet d'adresses du site : {name}."
             remarks.append(Reason("NO_MSS_ADDRESS", text))
     kept = _each_once(each for each in proposed if not is_patient(each))
@@ -245,5 +264,5 @@ def _is_prescriber(recipient: Recipient, submission: Submission) -> bool:
 def _each_once(recipients: Iterable[Recipient]) -> tuple[Recipient, ...]:
     once: dict[str, Recipient] = {}
     for recipient in recipients:
-        once.setdefault(recipient.address.strip().lower(), recipient)
+        once.setdefault(recipient.key, recipient)
     return tuple(once.values())

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from pfi.model.parties import rpps
 from pfi.routing.exceptions import SITUATIONS
-from pfi.routing.facts import rpps
 from pfi.routing.rulefile import ExceptionsFile, Expect, RuleFile, SiteFile, TableFile
 from pfi.standards.nomenclature.tables import document_types
 from pfi.standards.yaml import Fault, Location, YamlFile, closest
 
 RESERVED: Final = frozenset(
     {
+        "ADDRESS_LOOKED_UP",
         "CIT_OPPOSED",
         "DATE_UNKNOWN",
         "DESTDMP",

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pfi.model.decision import Channel, Priority, Reason
-from pfi.model.parties import Organization, Person, Recipient, RecipientKind
+from pfi.model.parties import Organization, Person, Recipient, RecipientKind, rpps
 from pfi.model.profile import Policy
 from pfi.model.submission import Submission
-from pfi.routing.facts import DocumentFacts, rpps
+from pfi.routing.facts import DocumentFacts
 from pfi.routing.recipients import is_patient
 from pfi.routing.rulefile import Schedule, SiteRule
 from pfi.routing.rulefile.sitefile import REACH
 from pfi.routing.siteterms import sentence, single_valued_name
 
-SINGLE: Final = ("policy", "mailbox", "priority", "schedule")
+SINGLE: Final = ("policy", "annuaire", "mailbox", "priority", "schedule")
 """Effects that can have but one value: the rule with the most criteria wins, then the first one written."""
 
 
@@ -81,12 +81,18 @@ class SiteEffects:
     selective: tuple[SiteRule, ...] = ()
     added: tuple[Recipient, ...] = ()
     roles: frozenset[str] = frozenset()
+    annuaire: bool = False
     mailbox: str = ""
     priority: Priority | None = None
     schedule: Schedule | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     sentences: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What each rule says, by its name."""
+
+    @property
+    def adds(self) -> bool:
+        """Whether somebody may be served whom the sender gave no address of."""
+        return bool(self.added or self.roles or self.annuaire)
 
     def reason(self, rule: SiteRule, note: str = "") -> Reason:
         """The French reason of a rule that matches: its own text, what it does, what does not apply."""
@@ -230,6 +236,7 @@ def _effects(matched: tuple[SiteRule, ...], channel: Channel, sentences: Mapping
         roles=frozenset(str(role) for rule in matched for role in rule.then.derive_recipients or ())
         if professionals
         else frozenset(),
+        annuaire="annuaire" in won and won["annuaire"].then.annuaire is True,
         mailbox=(won["mailbox"].then.mailbox or "") if "mailbox" in won else "",
         priority=won["priority"].then.priority if "priority" in won else None,
         schedule=won["schedule"].then.schedule if "schedule" in won else None,

@@ -33,6 +33,7 @@ _DAYS: Final = {
 }
 _SINGLE: Final = {
     "policy": "Politique",
+    "annuaire": "Annuaire Santé",
     "mailbox": "Boîte d'émission",
     "priority": "Priorité",
     "schedule": "Plage horaire",
@@ -67,6 +68,12 @@ def _clauses(then: Then) -> list[str]:
         said.append("destinataires ajoutés")
     if then.derive_recipients is not None:
         said.append("destinataires déduits du dossier")
+    if then.annuaire is not None:
+        said.append(
+            "adresses manquantes demandées à l'Annuaire Santé"
+            if then.annuaire
+            else "aucune adresse n'est demandée à l'Annuaire Santé"
+        )
     if then.mailbox is not None:
         said.append(f"envoi par la boîte « {then.mailbox} »")
     if then.priority is not None:

@@ -1,8 +1,8 @@
 """Deliveries: who has them, what became of each attempt, what comes next."""
 
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -81,15 +81,16 @@ class Existing:
     attempts: int
     uncertain: bool
     qualified: bool = True
-    left: frozenset[str] = frozenset()
-    """Mailboxes (lower case) still to be served."""
+    left: Mapping[str, Recipient] = field(default_factory=dict)
+    """Recipients still to be served, by their keys."""
     settled: frozenset[str] = frozenset()
-    """Mailboxes (lower case) that its attempts are over with: served, or refused."""
+    """Keys of the recipients that its attempts are over with: served, or refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientRow:
-    """Result of one mailbox. `dsn`: `none` or `expected` (then until `dsn_deadline`)."""
+    """Result of one mailbox. `dsn`: `none` or `expected` (then until `dsn_deadline`); `looked_up`: key of a recipient
+    whose address a directory was asked for, who stands for the address until one is known."""
 
     address: str
     party_id: str
@@ -98,6 +99,7 @@ class RecipientRow:
     text: str
     dsn: str = "none"
     dsn_deadline: datetime | None = None
+    looked_up: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,26 @@ async def confirm(
     await connection.execute(_SQL["confirm"], delivery_id, qualified, dumped)
 
 
+async def address(
+    connection: Connection,
+    delivery_id: uuid.UUID,
+    worker: uuid.UUID,
+    fence: int,
+    recipients: tuple[Recipient, ...],
+    addressees: tuple[Recipient, ...],
+) -> bool:
+    """Writes down the addresses that were looked up for a claimed delivery; False when the claim is no longer ours."""
+    row = await connection.fetchrow(
+        _SQL["address"],
+        delivery_id,
+        worker,
+        fence,
+        values.dump_recipients(recipients),
+        values.dump_recipients(addressees),
+    )
+    return row is not None
+
+
 async def recheck(connection: Connection, delivery_id: uuid.UUID) -> None:
     """What is in flight can no longer be stopped; should it come back, it is decided again before any other try."""
     await connection.execute(_SQL["recheck"], delivery_id)
@@ -338,8 +360,8 @@ async def of_message(connection: Connection, message_id: int) -> dict[Channel, E
             row["attempts"],
             row["uncertain"],
             row["qualified"],
-            _addresses(row["recipients"]),
-            _addresses(row["addressees"]) - _addresses(row["recipients"]),
+            (left := _by_key(row["recipients"])),
+            frozenset(_by_key(row["addressees"]).keys() - left.keys()),
         )
         for row in await connection.fetch(_SQL["of_message"], message_id)
     }
@@ -352,9 +374,10 @@ async def previous_message_id(connection: Connection, lineage: str, channel: Cha
 
 
 async def served_recipients(connection: Connection, message_id: int, channel: Channel) -> frozenset[str]:
-    """Addresses (lower case) that got the mail of a message, whichever of its deliveries carried it."""
+    """Keys of the recipients that got the mail of a message, whichever of its deliveries carried it: the addresses, and
+    who they are for those who were looked up."""
     rows = await connection.fetch(_SQL["served_recipients"], message_id, channel)
-    return frozenset(row["address"] for row in rows)
+    return frozenset(key for row in rows for key in (row["address"], row["looked_up"]) if key)
 
 
 async def awaited_dsn(connection: Connection, envelope: str, address: str) -> AwaitedDsn | None:
@@ -409,8 +432,8 @@ def _work(row: asyncpg.Record) -> Work:
     )
 
 
-def _addresses(recipients: Sequence[dict[str, Any]]) -> frozenset[str]:
-    return frozenset(each["address"].lower() for each in recipients)
+def _by_key(recipients: Any) -> dict[str, Recipient]:
+    return {each.key: each for each in values.load_recipients(recipients)}
 
 
 def _ended_row(ended: EndedAttempt) -> dict[str, Any]:
@@ -445,6 +468,7 @@ def _result_row(ended: EndedAttempt, result: RecipientRow) -> dict[str, Any]:
         "outcome": result.outcome,
         "code": result.code,
         "text": result.text,
+        "looked_up": result.looked_up,
         "at": ended.ended_at,
         "envelope": ended.envelope,
         "dsn": result.dsn,

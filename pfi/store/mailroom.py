@@ -1,4 +1,4 @@
-"""Mails received, what is handed on because of them, and what readers say of mails that we sent."""
+"""Mails received, and what is handed on because of them."""
 
 import base64
 import uuid
@@ -92,7 +92,7 @@ class NewHandover:
 
 @dataclass(frozen=True, slots=True)
 class HandoverWork:
-    """A claimed handover."""
+    """A claimed handover. `tries` were made since it was written, or since a person last tried it again."""
 
     id: uuid.UUID
     message_id: int
@@ -102,7 +102,7 @@ class HandoverWork:
     recipient: str
     control_id: str
     content: bytes = field(repr=False)
-    attempts: int
+    tries: int
     fence: int
 
 
@@ -153,25 +153,6 @@ class Filed:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class SentMail:
-    """A mail of ours, found again by its Message-ID."""
-
-    delivery_id: uuid.UUID
-    message_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class MailReader:
-    """One mailbox that a mail was submitted for. `dsn`: `none`, `expected`, `received` or `timeout`."""
-
-    address: str
-    party_id: str
-    outcome: str
-    code: str
-    dsn: str
-
-
 async def claim_mailbox(connection: Connection, address: str, worker: uuid.UUID, lease: timedelta) -> bool:
     """Whether this process reads the mailbox from now on (or still does)."""
     return await connection.fetchval(_SQL["claim_mailbox"], address, worker, lease) is not None
@@ -181,14 +162,14 @@ async def leave_mailbox(connection: Connection, address: str, worker: uuid.UUID)
     await connection.execute(_SQL["leave_mailbox"], address, worker)
 
 
-async def seen_before(connection: Connection, mailbox: str, mail_id: str) -> frozenset[tuple[str, Request]]:
-    """(uniqueId, request) of the documents that the same mail brought before; empty for a mail without Message-ID. Who
-    stores the same mail at the same moment waits for the end of this transaction."""
+async def seen_before(connection: Connection, mailbox: str, mail_id: str) -> frozenset[tuple[str, Request, str]]:
+    """(uniqueId, request, SHA-1) of the documents that the same mail brought before; none for a mail without
+    Message-ID. Who stores the same mail at the same moment waits for the end of this transaction."""
     if not mail_id:
         return frozenset()
     await connection.execute(_LOCK, mailbox, clean(mail_id))
     rows = await connection.fetch(_SQL["seen_before"], mailbox, clean(mail_id))
-    return frozenset((row["unique_id"], Request(row["request"])) for row in rows)
+    return frozenset((row["unique_id"], Request(row["request"]), row["sha1"]) for row in rows)
 
 
 async def add_mail(connection: Connection, message_id: int, mail: NewMail, now: datetime) -> None:
@@ -274,16 +255,25 @@ async def settle(
 
 async def held(connection: Connection, message_id: int) -> dict[uuid.UUID, tuple[str, Request]]:
     """uniqueId and request of the held documents of a mail by handover, locked until the end of the transaction."""
-    rows = await connection.fetch(_SQL["held"], message_id)
-    return {row["id"]: (row["unique_id"], Request(row["request"])) for row in rows}
+    return await _named(connection, message_id, HandoverState.HELD)
 
 
-async def release(
+async def refused(connection: Connection, message_id: int) -> dict[uuid.UUID, tuple[str, Request]]:
+    """The same for those that a consumer refused."""
+    return await _named(connection, message_id, HandoverState.REFUSED)
+
+
+async def rewrite(
     connection: Connection, handover_id: uuid.UUID, line: str, control_id: str, content: bytes, now: datetime
 ) -> RunnableHandover | None:
-    """Lets a held document go, as it is written now."""
-    rows = await connection.fetch(_SQL["release"], handover_id, line, control_id, content, now)
+    """Lets a document go that was held or refused, as it is written now."""
+    rows = await connection.fetch(_SQL["rewrite"], handover_id, line, control_id, content, now)
     return next(iter(_runnables(rows)), None)
+
+
+async def followers(connection: Connection, message_id: int, now: datetime) -> tuple[RunnableHandover, ...]:
+    """Later documents of the same lineages that may have waited for those of a mail."""
+    return _runnables(await connection.fetch(_SQL["followers"], message_id, now))
 
 
 async def dismiss(connection: Connection, message_id: int, now: datetime, code: str, text: str) -> int:
@@ -299,7 +289,7 @@ async def reopen(connection: Connection, message_id: int) -> None:
 async def retry(
     connection: Connection, message_id: int, kind: HandoverKind, now: datetime
 ) -> tuple[RunnableHandover, ...]:
-    """Queues again what was refused or given up of a mail, of one kind."""
+    """Queues again, the same bytes, what was given up of a mail, of one kind, and answers that were refused."""
     return _runnables(await connection.fetch(_SQL["retry"], message_id, now, kind))
 
 
@@ -326,42 +316,19 @@ async def forgotten(connection: Connection, before: datetime) -> tuple[RunnableH
     return _runnables(await connection.fetch(_SQL["forgotten"], before))
 
 
-async def sent_mail(connection: Connection, envelope: str, mail_ids: Iterable[str]) -> SentMail | None:
-    """The mail of ours that has this ENVID, else one of these Message-ID (the most certain first); `None` when we never
-    sent it."""
-    row = await connection.fetchrow(_SQL["sent_by_envelope"], clean(envelope)) if envelope else None
-    for mail_id in mail_ids:
-        left = clean(mail_id).strip("<> ").partition("@")[0]
-        row = row or (await connection.fetchrow(_SQL["sent_by_mail_id"], left) if left else None)
-    return SentMail(row["delivery_id"], row["message_id"]) if row else None
+async def purge(connection: Connection, before: datetime) -> None:
+    """Drops the bytes of hand-overs that were finished before; a few hundred at a time."""
+    await connection.execute(_SQL["purge"], before)
 
 
-async def readers(connection: Connection, delivery_id: uuid.UUID) -> tuple[MailReader, ...]:
-    """The mailboxes of a mail that was tried, locked until the end of the transaction."""
-    return tuple(MailReader(**row) for row in await connection.fetch(_SQL["readers"], delivery_id))
+async def mark_answer(connection: Connection, message_id: int, code: str, text: str, *, missing: bool) -> None:
+    """Shows beside what became of a mail that its answer could not leave, or shows it no longer."""
+    await connection.execute(_SQL["mark_answer"], message_id, code, text, missing)
 
 
-async def add_reading(
-    connection: Connection,
-    delivery_id: uuid.UUID,
-    address: str,
-    *,
-    success: bool,
-    disposition: str,
-    code: str,
-    text: str,
-    now: datetime,
-) -> bool:
-    """False when the same was told before."""
-    row = await connection.fetchrow(
-        _SQL["add_reading"], delivery_id, clean(address), success, clean(disposition), code, clean(text), now
-    )
-    return row is not None
-
-
-async def displayed(connection: Connection, delivery_id: uuid.UUID, address: str) -> bool:
-    """Whether the reader has already said that the mail was read or processed."""
-    return bool(await connection.fetchval(_SQL["displayed"], delivery_id, clean(address)))
+async def _named(connection: Connection, message_id: int, state: HandoverState) -> dict[uuid.UUID, tuple[str, Request]]:
+    rows = await connection.fetch(_SQL["named"], message_id, state)
+    return {row["id"]: (row["unique_id"], Request(row["request"])) for row in rows}
 
 
 def _document(position: int, document: Document, request: Request) -> dict[str, Any]:
@@ -375,6 +342,7 @@ def _document(position: int, document: Document, request: Request) -> dict[str, 
         "request": request,
         "sha1": document.sha1,
         "size": document.size,
+        "replaces": header.replaced.xds if header.replaced else "",
     }
 
 

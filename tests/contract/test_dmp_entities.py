@@ -19,6 +19,7 @@ from pfi.model.delivery import Delivery, Outcome, OutcomeKind
 from pfi.model.document import Document
 from pfi.model.errors import ConfigurationError
 from pfi.model.submission import Request
+from tests.certificates import certificates_in
 from tests.contract.dmp_peer import settled
 from tests.contract.test_dmp_consultation import DOCTOR, INS, numbered, surroundings
 from tests.contract.test_tls_attacks import connector_of, files, fresh
@@ -53,6 +54,7 @@ def two_entities(sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
+    certificates_in(tmp_path / "certificates")
     made = Sandbox(tmp_path)
     made.dmp.attach(FIRST, "1990000025")
     made.dmp.attach(SECOND, "1750000001")

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -197,7 +197,7 @@ async def test_what_comes_along_with_the_answer_to_idle_is_heard(
     async with Mailbox(sandbox.inbox(), NOW) as box:
         (arrival,) = await first(box, 1)
     assert arrival.content == mail(1)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 async def test_a_connection_lost_while_authenticating_is_not_a_wrong_password(
@@ -274,7 +274,7 @@ async def test_a_cancelled_reader_leaves_at_once(peer: ImapPeer) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await reading
         assert await box.check()  # the session itself is as good as before
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10, "a round of IDLE is not waited for"
 
 
 async def test_the_check_says_what_was_found(peer: ImapPeer) -> None:
@@ -324,7 +324,78 @@ async def test_a_server_that_says_nothing_is_left_in_time(certificates: Certific
     server.close()
     await server.wait_closed()
     assert failure.value.code == "MSS_IMAP_TIMEOUT"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"* OK ready", b"* PREAUTH welcome", b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready"]
+)
+async def test_without_encryption_nothing_is_said(certificates: Certificates, greeting: bytes) -> None:
+    """Who stands between may take STARTTLS out of what is offered, or say that the session is open already."""
+    heard: list[bytes] = []
+
+    async def stripped(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting + b"\r\n")
+        while line := await reader.readline():
+            heard.append(line)
+            tag, verb = line.split()[:2]
+            if verb == b"CAPABILITY":
+                writer.write(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n" + tag + b" OK done\r\n")
+            else:
+                writer.write(tag + b" BAD no\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(stripped, "127.0.0.1", 0)
+    peer = SandboxPeer(certificates.directory.parent / "stripped", certificates)
+    port = server.sockets[0].getsockname()[1]
+    await refused(peer.inbox(imap__port=port, imap__sasl="plain", password="mot"), "MSS_IMAP_CAPABILITY")
+    server.close()
+    await server.wait_closed()
+    assert {line.split()[1] for line in heard} <= {b"CAPABILITY", b"STARTTLS", b"LOGOUT"}
+
+
+_STEPS: Final = ("STARTTLS", "AUTHENTICATE", "LIST", "CREATE", "SELECT", "UID SEARCH", "UID FETCH", "UID MOVE", "IDLE")
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", _STEPS)
+async def test_a_server_that_is_lost_at_any_step_loses_no_mail_and_doubles_none(
+    sandbox: SandboxPeer, monkeypatch: pytest.MonkeyPatch, step: str, *, done: bool
+) -> None:
+    answer, cuts = ImapSession._answer, 0
+
+    async def cut(session: Any, command: Any) -> None:
+        nonlocal cuts
+        if command.verb != step or cuts:
+            await answer(session, command)
+            return
+        cuts += 1
+        if done and step != "IDLE":
+            monkeypatch.setattr(session, "_say", lambda *_: None)
+            await answer(session, command)
+        raise ConnectionAbortedError
+
+    async def take(found: FoundMail) -> Filing:
+        taken.append(found.content)
+        return Filing.DOCUMENTS
+
+    monkeypatch.setattr(ImapSession, "_answer", cut)
+    taken: list[bytes] = []
+    reception = Reception(sandbox.inbox(imap__retry_seconds=0.3).account, NOW)
+    receiving = asyncio.create_task(reception.receive(sandbox.address, take))
+    sent = [mail(number) for number in range(3)]
+    async with asyncio.timeout(20):
+        for content in sent:
+            sandbox.deliver(content)
+            await asyncio.sleep(0.2)
+        while len(sandbox.filed(DONE)) < 3:
+            await asyncio.sleep(0.05)
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    assert cuts == 1
+    assert sorted(sandbox.filed(DONE)) == sent
+    assert (sandbox.filed(""), set(taken)) == ([], set(sent))
 
 
 async def test_what_is_taken_is_filed_where_it_was_said(sandbox: SandboxPeer) -> None:

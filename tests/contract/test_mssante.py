@@ -508,7 +508,8 @@ async def test_settings_that_cannot_work_are_refused_when_opening(files: Files, 
     for changes in (
         {"ca_bundle": missing},
         {"client_cert": missing},
-        {"crl": missing},
+        {"authorities": missing},
+        {"authorities": files.stranger},
         {"client_cert": files.stranger},
     ):
         connector = MssanteConnector(files.settings(1, **changes), replace(SURROUNDINGS, clock=real_now))

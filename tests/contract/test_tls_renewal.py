@@ -21,6 +21,7 @@ from pfi.engine.connector import CertificateHolder, CertificateState, Surroundin
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.delivery import OutcomeKind
 from pfi.model.errors import ConfigurationError
+from tests.certificates import certificates_in
 from tests.contract.dmp_exchanges import CREATED
 from tests.contract.dmp_peer import Call, Peer, settled
 from tests.contract.test_tls_attacks import files, fresh
@@ -32,7 +33,8 @@ SECOND = "1750000000"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Files of a sandbox, named as `Peer` wants its own."""
-    made = Certificates(tmp_path)
+    made = certificates_in(tmp_path)
+    certificates_in(tmp_path / "unused" / "certificates")
     for name, path in (("server.pem", made.dmp_server.certificate), ("server.key", made.dmp_server.key)):
         (tmp_path / name).write_bytes(path.read_bytes())
     return tmp_path

@@ -1,4 +1,4 @@
-"""An engine in a process of its own, to be killed: `python -m tests.crash.engine_process DATA_DIR LEDGER [URL]`.
+"""An engine in a process of its own, to be killed (see `nursery`).
 
 Messages come in by TCP, each with a 4-byte length; so do the answers. What the peer of the destinations took is a line
 of the ledger, a file that outlives the process: one line is one document delivered.
@@ -8,7 +8,6 @@ import asyncio
 import os
 import random
 import struct
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +113,7 @@ async def serve(data_dir: Path, ledger: Path, url: str | None) -> None:
     await server.serve_forever()
 
 
-if __name__ == "__main__":
+def live(data_dir: str, ledger: str, url: str | None = None) -> None:
+    """Prints the port that it listens on."""
     logs.configure(LogSettings(level="error"))
-    given = sys.argv[3] if len(sys.argv) > 3 else None
-    asyncio.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), given))
+    asyncio.run(serve(Path(data_dir), Path(ledger), url))

@@ -11,7 +11,6 @@ import random
 import shutil
 import signal
 import struct
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import pytest
 from pfi.standards.hl7v2.ack import read_ack
 from pfi.store.embedded import EmbeddedServer
 from samples.generator.request import Flags
+from tests.crash.nursery import Nursery
 from tests.integration.engine.fakes import eventually, letter
 from tests.stores import open_directory
 
@@ -31,32 +31,25 @@ _WANTED = os.environ.get("PFI_CRASH_ROUNDS")
 ENGINE_KILLS = int(_WANTED or 30)
 STORE_KILLS = int(_WANTED or 10)
 CONNECTIONS = 4
-ROOT = Path(__file__).parents[2]
+_ENGINE = "tests.crash.engine_process"
 
 
 class Victim:
     """An engine process, started again after each kill."""
 
-    def __init__(self, folder: Path, url: str | None) -> None:
+    def __init__(self, nursery: Nursery, folder: Path, url: str | None) -> None:
         self.folder = folder
         self.url = url
         self.ledger = folder / "ledger"
-        self._process: asyncio.subprocess.Process | None = None
+        self._nursery = nursery
 
     async def start(self) -> int:
         """Returns the port it listens on."""
         arguments = [str(self.folder / "data"), str(self.ledger), *([self.url] if self.url else [])]
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.crash.engine_process", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-        )
-        assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), 60)
-        return int(line)
+        return int(await self._nursery.start(*arguments))
 
     async def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        await self._process.wait()
+        await self._nursery.kill()
 
     def kill_store(self) -> None:
         """SIGKILL for the embedded PostgreSQL too: as near to a power cut as a process can get."""
@@ -122,14 +115,16 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.timeout(60 + 30 * ENGINE_KILLS)
 async def test_killing_the_engine_loses_nothing_and_doubles_nothing(store_url: str, folder: Path) -> None:
-    await _survive(Victim(folder, store_url), store_url, ENGINE_KILLS, kill_store=False)
+    async with Nursery(_ENGINE) as nursery:
+        await _survive(Victim(nursery, folder, store_url), store_url, ENGINE_KILLS, kill_store=False)
 
 
 @pytest.mark.timeout(60 + 30 * STORE_KILLS)
 async def test_killing_the_engine_and_its_store_loses_nothing_and_doubles_nothing(folder: Path) -> None:
     server = EmbeddedServer(folder / "data")
     try:
-        await _survive(Victim(folder, None), None, STORE_KILLS, kill_store=True)
+        async with Nursery(_ENGINE) as nursery:
+            await _survive(Victim(nursery, folder, None), None, STORE_KILLS, kill_store=True)
     finally:
         await asyncio.to_thread(server.start)
         await asyncio.to_thread(server.stop)

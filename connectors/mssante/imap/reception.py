@@ -41,6 +41,9 @@ class Reception:
             async for mail in box.arrivals():
                 try:
                     filing = await take(FoundMail(mail.content, mail.whole))
+                except TransportError as error:
+                    _log.info("mail_left", mailbox=mailbox, uid=mail.key.uid, code=error.code)
+                    continue
                 except Exception as error:
                     # Its text may quote the mail.
                     _log.error("mail_not_taken", mailbox=mailbox, uid=mail.key.uid, error=type(error).__name__)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Final
 
 from pfi.engine.connector import Letterhead
 from pfi.engine.context import Context
@@ -29,6 +30,12 @@ from pfi.store.mailroom import (
 _LOG = get_logger("mailroom")
 _WAITING = frozenset({HandoverState.HELD, HandoverState.QUEUED, HandoverState.IN_FLIGHT})
 _GIVEN_UP = "Le logiciel du destinataire n'a pas pu être joint."
+
+UNANSWERED: Final = "ANSWER_NOT_SENT"
+"""Shown beside what became of a mail whose sender could not be answered."""
+UNANSWERED_TEXT: Final = (
+    "La réponse à l'expéditeur n'a pas pu partir : le prévenir autrement, ou la retenter (pfi mail retry)."
+)
 
 
 class Answers:
@@ -84,12 +91,15 @@ class Answers:
         )
         try:
             content = self._write(mail.answer, answer, mail.body)
-        except BugError as error:
-            # The documents have been answered for: that must be kept, whatever the mail.
-            _LOG.error("answer_unwritten", message=mail.message_id, code=error.code)
+        except Exception as error:
+            # The documents have been answered for: that must be kept, whatever the mail, or they would be handed over
+            # again for ever. The text of a defect may quote the mail.
+            code = error.code if isinstance(error, BugError) else "BUG"
+            _LOG.error("answer_unwritten", message=mail.message_id, code=code, error=type(error).__name__)
             await messages.add_event(
-                connection, "mail_answer_unwritten", now, message_id=mail.message_id, detail={"code": error.code}
+                connection, "mail_answer_unwritten", now, message_id=mail.message_id, detail={"code": code}
             )
+            await mailroom.mark_answer(connection, mail.message_id, UNANSWERED, UNANSWERED_TEXT, missing=True)
             return
         handover = NewHandover(
             id=self._context.ids.uuid4(),

@@ -1,7 +1,8 @@
 """Handing over what the mail room has written: MDM to the hospital's applications, answers to correspondents.
 
 Each is a job. The bytes were stored before, with their MSH-10 or Message-ID, and sending them again is how a doubt is
-resolved. The end of the last document of a mail settles it, in the same transaction.
+resolved. The end of the last document of a mail settles it, in the same transaction. The documents of one lineage go to
+a consumer in the order of their mails: a replacement never overtakes what it replaces.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from pfi.engine.connector import MailCarrier, MessageConnector, OutboundMail, Ou
 from pfi.engine.context import Context
 from pfi.engine.delivery import wait_before
 from pfi.engine.logs import get_logger
-from pfi.engine.mailroom.answers import Answers
+from pfi.engine.mailroom.answers import UNANSWERED, UNANSWERED_TEXT, Answers
 from pfi.engine.mailroom.settings import ReceptionSettings
 from pfi.engine.settings import RetrySettings
 from pfi.model.delivery import Outcome, OutcomeKind
@@ -96,17 +97,26 @@ class Handovers:
     async def _finish(self, work: HandoverWork, outcome: Outcome) -> None:
         now = self._context.clock()
         ended = self._follow(work, outcome, now)
+        whole = True
         while True:
             try:
                 async with self._context.database.transaction() as connection:
-                    await self._write_end(connection, work, ended, now)
+                    if whole:
+                        await self._write_end(connection, work, ended, now)
+                    else:
+                        await mailroom.end(connection, self._context.worker, ended)
                 break
-            except POISON_ERRORS as error:
-                _LOG.error("end_refused_by_store", error=type(error).__name__, handover=str(work.id))
-                return
-            except STORE_ERRORS as error:
-                _LOG.warning("store_away", step="handover", error=type(error).__name__)
-                await asyncio.sleep(self._context.timings.store_retry)
+            except Exception as error:
+                if isinstance(error, STORE_ERRORS) and not isinstance(error, POISON_ERRORS):
+                    _LOG.warning("store_away", step="handover", error=type(error).__name__)
+                    await asyncio.sleep(self._context.timings.store_retry)
+                    continue
+                # A defect of ours, or what the store will never take. The end alone is kept: else what has been handed
+                # over would be handed over again for ever. The mail stays open, for a person to see.
+                _LOG.error("end_refused", error=type(error).__name__, handover=str(work.id), whole=whole)
+                if not whole:
+                    return
+                whole = False
         _LOG.info(
             "handover_ended", handover=str(work.id), kind=work.kind.value, state=ended.state.value, code=ended.code
         )
@@ -132,11 +142,16 @@ class Handovers:
             )
         if work.kind is HandoverKind.MDM:
             await self._answers.settle(connection, work.message_id)
+            followers = await mailroom.followers(connection, work.message_id, now)
+            await queue.enqueue(connection, [queue.Job.hand_over(each) for each in followers])
+        else:
+            missing = ended.state is not HandoverState.DELIVERED
+            await mailroom.mark_answer(connection, work.message_id, UNANSWERED, UNANSWERED_TEXT, missing=missing)
 
     def _follow(self, work: HandoverWork, outcome: Outcome, now: datetime) -> EndedHandover:
         state, next_try = _STATE_AFTER[outcome.kind], None
         if state is HandoverState.QUEUED:
-            tries = work.attempts + 1
+            tries = work.tries + 1
             if tries >= self._retry.max_attempts:
                 state = HandoverState.FAILED
             else:
@@ -151,7 +166,9 @@ class Handovers:
 async def recover(
     context: Context, connection: Connection, active: Sequence[uuid.UUID], *, lease: timedelta, now: datetime
 ) -> int:
-    """Makes jobs of what dead processes had claimed and of what was forgotten; returns how many."""
+    """Makes jobs of what dead processes had claimed and of what was forgotten; returns how many. The bytes of what was
+    finished long ago are purged, as bodies are: the platform is no archive."""
+    await mailroom.purge(connection, now - timedelta(days=context.settings.limits.body_days))
     lost = await mailroom.recover(
         connection, worker=context.worker, active=active, lease=lease, stray_since=now - lease, now=now
     )

@@ -107,9 +107,10 @@ def reply_to(mail: InboundMail, reception: ReceptionSettings) -> tuple[Reply, st
     """How the correspondent of a document mail is answered, and where (mssante digest §8.3, §8.5; RFC 8098 §2.1).
 
     A mail that a program sent as an answer is never answered, and one that nobody may answer (null path) never by
-    itself. The error mail is sent when there is an error to tell.
+    itself. One that a program sent by itself (RFC 3834 §5: auto-generated) is answered as any other: programs write
+    all document mails. The error mail is sent when there is an error to tell.
     """
-    if mail.auto_submitted not in ("", "no"):
+    if mail.auto_submitted not in ("", "no", "auto-generated"):
         return Reply.NONE, ""
     wanted = mail.disposition_notification_to
     if wanted:

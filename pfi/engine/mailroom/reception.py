@@ -19,6 +19,7 @@ from pfi.engine.mailroom.opening import OpenedDocument, OpenedMail, open_mail, r
 from pfi.engine.mailroom.settings import ReceptionSettings
 from pfi.engine.mailroom.writing import Writer
 from pfi.engine.notifications import Notifications, Taken
+from pfi.model.errors import TransportError
 from pfi.model.finding import Finding, Severity
 from pfi.standards.mail.address import domain_of, is_patient
 from pfi.standards.mail.dsn import read_dsn
@@ -43,9 +44,12 @@ Result = TypeVar("Result")
 
 _LOG = get_logger("mailroom")
 _INLINE: Final = 64 * 1024
-_EARLY_TRIES: Final = 20
+_EARLY_TRIES: Final = 5
 _EARLY_PAUSE: Final = 0.5
-"""A notification may overtake the end of our own submission by some seconds."""
+"""A notification may overtake the end of our own submission: by some moments, or by the time that a doubt takes to be
+resolved. It stays in the mailbox meanwhile, and the others pass."""
+_LONGEST_ID: Final = 1000
+"""Bytes of a Message-ID under which it is stored as it is."""
 
 _REPORTS: Final = frozenset({MailKind.DSN, MailKind.BOUNCE, MailKind.MDN, MailKind.ERROR_MAIL})
 _TOLD_BY_SYSTEMS: Final = frozenset({MailKind.DSN, MailKind.BOUNCE})
@@ -123,6 +127,8 @@ class _Received:
     mail: InboundMail
     kind: MailKind
     at: datetime
+    defect: bool = False
+    """It could not even be read: `mail` is an empty one."""
 
 
 class Reception:
@@ -142,13 +148,15 @@ class Reception:
 
     async def take(self, mailbox: Mailbox, found: FoundMail, *, trusts: Callable[[str], bool]) -> Filing:
         """Stores one mail and says where it goes. `trusts`: whether a correspondent belongs to the trust space. Raises
-        STORE_ERRORS when nothing could be stored: the mail stays where it is."""
+        STORE_ERRORS when nothing could be stored, and TransportError (`REPORT_EARLY`) for a notification about a mail
+        whose submission is not over: the mail stays where it is, and is to be given again later."""
         raw = found.content
-        mail = await _off_loop(raw, read_mail)
-        kind = classify(mail)
-        received = _Received(mailbox, mail, kind, self._context.clock())
+        received = await self._received(mailbox, raw)
+        mail, kind = received.mail, received.kind
         try:
-            if not found.whole:
+            if received.defect:
+                filing = await self._keep(received, raw, _DEFECT)
+            elif not found.whole:
                 filing = await self._keep(received, raw, _NOT_WHOLE)
             elif len(raw) > self._reception.max_mail_bytes:
                 filing = await self._keep(received, raw, _TOO_LARGE)
@@ -162,6 +170,8 @@ class Reception:
                 filing = await self._documents(received, raw)
             else:
                 filing = await self._keep(received, raw, _OTHER)
+        except TransportError:
+            raise
         except Exception as error:
             if isinstance(error, STORE_ERRORS) and not isinstance(error, POISON_ERRORS):
                 raise
@@ -171,9 +181,20 @@ class Reception:
         _LOG.info("mail_taken", destination=mailbox.destination, kind=kind.value, filing=filing.value)
         return filing
 
+    async def _received(self, mailbox: Mailbox, raw: bytes) -> _Received:
+        now = self._context.clock()
+        try:
+            mail = await _off_loop(raw, read_mail)
+            return _Received(mailbox, mail, classify(mail), now)
+        except Exception as error:
+            _LOG.error("mail_bug", destination=mailbox.destination, error=type(error).__name__)
+            return _Received(mailbox, read_mail(b""), MailKind.OTHER, now, defect=True)
+
     async def _report(self, received: _Received, raw: bytes) -> Filing:
         taken = await self._told(received)
-        if taken in (Taken.UNKNOWN, Taken.EARLY):
+        if taken is Taken.EARLY:
+            raise TransportError("REPORT_EARLY", "L'envoi dont parle cette notification n'est pas terminé.")
+        if taken is Taken.UNKNOWN:
             return await self._keep(received, raw, _UNMATCHED)
         async with self._context.database.transaction() as connection:
             await self._store(connection, received, raw, "mail_report", (), MailState.INTEGRATED)
@@ -221,7 +242,7 @@ class Reception:
             new = {
                 position: each
                 for position, each in enumerate(opened.documents)
-                if (each.document.unique_id, each.request) not in brought
+                if (each.document.unique_id, each.request, each.document.sha1) not in brought
             }
             repeated = bool(opened.documents) and not new
             findings = (*opened.findings, _REPEATED) if len(new) < len(opened.documents) else opened.findings
@@ -359,7 +380,10 @@ def _within(mail: InboundMail, trusts: Callable[[str], bool]) -> bool:
 
 
 def _bare(message_id: str) -> str:
-    return message_id.strip("<>")
+    """Without brackets. A monstrous one becomes its digest: no index of the store could hold it."""
+    bare = message_id.strip("<>")
+    raw = bare.encode("utf-8", "replace")
+    return bare if len(raw) <= _LONGEST_ID else f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
 async def _off_loop(raw: bytes, act: Callable[[bytes], Result]) -> Result:

@@ -65,23 +65,25 @@ class MailWatch:
                 await asyncio.wait_for(self._stopping.wait(), wait)
 
     async def _turn(self, mailbox: Mailbox) -> str:
-        """Reads while the mailbox is ours; returns the code of what stopped it, empty when nothing failed."""
+        """Reads while the mailbox is ours; returns the code of what stopped it, empty when nothing failed. A mailbox
+        that this process cannot read is left to others, who may."""
+        code = ""
         try:
             if await self._ours(mailbox):
                 await self._read(mailbox)
         except PfiError as error:
-            return error.code
+            code = error.code
         except STORE_ERRORS as error:
             _LOG.warning("store_away", step="mailbox", error=type(error).__name__)
-            return "STORE_AWAY"
+            code = "STORE_AWAY"
         except Exception as error:
             # A defect of ours: its text may quote a mail and stays out of the log.
             _LOG.error("mailbox_bug", destination=mailbox.destination, error=type(error).__name__)
-            return "BUG"
+            code = "BUG"
         finally:
-            if self._stopping.is_set():
+            if code or self._stopping.is_set():
                 await self._leave(mailbox)
-        return ""
+        return code
 
     async def _read(self, mailbox: Mailbox) -> None:
         receiver = self._receivers[mailbox.destination]

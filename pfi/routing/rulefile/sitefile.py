@@ -25,6 +25,7 @@ REACH: Final[Mapping[str, frozenset[Channel]]] = MappingProxyType(
         "hold": _EVERY,
         "add_recipients": frozenset({Channel.PRO}),
         "derive_recipients": frozenset({Channel.PRO}),
+        "annuaire": frozenset({Channel.PRO}),
         "mailbox": _MAILS,
         "priority": _EVERY,
         "schedule": _EVERY,
@@ -184,6 +185,11 @@ class Then(RuleModel):
     derive_recipients: frozenset[DerivedRole] | None = Field(default=None, min_length=1)
     """Professionals found in the traffic by their role, at the address that the directory gives them; never when only
     explicit recipients are admitted."""
+    annuaire: bool | None = None
+    """Whether professionals and structures who are known by their national identifier only (named by the sender without
+    address, or derived and absent from `directory`) are looked up in the Annuaire Santé when the mail leaves; nobody is
+    chosen among several mailboxes. Never when only explicit recipients are admitted, nor for genetics or a free choice
+    of the patient. Needs the section `directory` of the configuration."""
     mailbox: Word | None = None
     """Name of the mailbox that sends, as in the settings of the MSSanté connector."""
     priority: Priority | None = None

@@ -14,10 +14,13 @@ LANDSCAPE_WIDTH: Final = 736.0
 SMALLEST_UPRIGHT: Final = 7.5
 """Points; a table that needs smaller letters than these is better on a page on its side."""
 _SIZES: Final = (9.2, 8.3, SMALLEST_UPRIGHT, 6.5)
-_INSET: Final = 8.5
+INSET: Final = 8.5
+"""Points of a column that its cells keep free, both sides together."""
 _LONGEST_WORD: Final = 9.0
 _WIDEST: Final = 30.0
 """Both in the size of the font (em): what a column may ask for on behalf of a word, of a line."""
+_MEDIUM: Final = 17.0
+"""In the size of the font (em): what an image asks for, or the note that stands for it."""
 _LEADING: Final = 1.25
 _TALLEST: Final = 200.0
 """Points; a row that is estimated lower stays on one page. The page has three times as many."""
@@ -155,18 +158,19 @@ def _widths(
     """The largest font in which every column holds its longest word; what is left goes to the longest lines."""
     least, wanted = [_OTHER_LETTER] * columns, [_OTHER_LETTER] * columns
     for each, need in sorted(zip(placed, needs, strict=True), key=lambda pair: pair[0].colspan):
-        word = min(need.word, _LONGEST_WORD)
-        line = min(max(need.lines), _WIDEST)
+        medium = _MEDIUM if each.cell.media else 0.0
+        word = min(max(need.word, medium), _LONGEST_WORD)
+        line = min(max(*need.lines, medium), _WIDEST)
         for demands, demand in ((least, word), (wanted, max(word, line))):
             share = demand / each.colspan
             for column in range(each.x, each.x + each.colspan):
                 demands[column] = max(demands[column], share)
     size, room = 0.0, -1.0
     for size in _SIZES:
-        room = width - sum(least) * size - columns * _INSET
+        room = width - sum(least) * size - columns * INSET
         if room >= 0:
             break
-    floors = [each * size + _INSET for each in least]
+    floors = [each * size + INSET for each in least]
     if room < 0:
         return tuple(round(floor * width / sum(floors), 1) for floor in floors), size, True
     wishes = [most - few for few, most in zip(least, wanted, strict=True)]
@@ -180,13 +184,13 @@ def _measured(
 ) -> tuple[Placed, ...]:
     """Cells with what their words need: one that does not fit is cut, a row that is low stays in one piece."""
     heights: dict[int, float] = {}
-    rooms = [sum(widths[each.x : each.x + each.colspan]) - _INSET for each in placed]
+    rooms = [sum(widths[each.x : each.x + each.colspan]) - INSET for each in placed]
     for each, need, room in zip(placed, needs, rooms, strict=True):
         lines = sum(1 + int(line * size / max(room, 1.0)) for line in need.lines)
         # An image may be as tall as a row may be: its row is left to itself.
         height = _TALLEST + 1 if each.cell.media else lines * size * _LEADING / each.rowspan
         for row in range(each.y, each.y + each.rowspan):
-            heights[row] = max(heights.get(row, 0.0), height + _INSET)
+            heights[row] = max(heights.get(row, 0.0), height + INSET)
     return tuple(
         replace(
             each,

@@ -1,10 +1,10 @@
-"""Images of a document in a form that PDF/A-1 takes: no transparency, no CMYK, bounded pixels; TIFF page by page."""
+"""Images of a document in a form that PDF/A-1 takes: no transparency, no CMYK, sound colours, bounded; TIFF by page."""
 
 import io
 from dataclasses import dataclass, field
 from typing import Final
 
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 MAX_PIXELS: Final = 60_000_000
 """Beyond that an image is not opened: an A4 page at 600 dpi is 35 million."""
@@ -13,6 +13,8 @@ _MAX_SIDE: Final = 3000
 _FORMATS: Final = ("PNG", "JPEG", "TIFF", "GIF", "BMP")
 _AS_IS: Final = {"JPEG": ("L", "RGB"), "PNG": ("1", "L", "RGB")}
 _EXIF_ORIENTATION: Final = 0x0112
+_DEVICES: Final = ("scnr", "mntr", "prtr", "spac")
+"""Classes of the colour profiles that a PDF takes (PDF Reference 1.4, §4.5.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,26 @@ def pictures(content: bytes) -> tuple[Picture, ...]:
                 return tuple(pages)
             image.load()
             plain = image.mode in _AS_IS.get(image.format or "", ()) and "transparency" not in image.info
-            if plain and image.getexif().get(_EXIF_ORIENTATION, 1) == 1 and max(image.size) <= _MAX_SIDE:
+            upright = image.getexif().get(_EXIF_ORIENTATION, 1) == 1
+            if plain and upright and max(image.size) <= _MAX_SIDE and _colours_are_sound(image):
                 form = "jpg" if image.format == "JPEG" else "png"
                 return (Picture(form, content, image.width, image.height),)
             return (_encoded(image),)
     except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
         return ()
+
+
+def _colours_are_sound(image: Image.Image) -> bool:
+    """Whether the colour profile of an image, which goes into the PDF as it is, can be read and is one for its mode."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return True
+    try:
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), image.mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return False
+    return opened.profile.device_class in _DEVICES
 
 
 def _encoded(image: Image.Image) -> Picture:

@@ -1,13 +1,13 @@
 """What the template shows, as plain JSON values made from the narrative of a CDA document."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from pfi.standards.cda.narrative import Block, ItemList, Media, Narrative, Paragraph, Section, Table
-from pfi.standards.pdf.grid import LANDSCAPE_WIDTH, PAGE_WIDTH, SMALLEST_UPRIGHT, Grid, Placed, place
+from pfi.standards.pdf.grid import INSET, LANDSCAPE_WIDTH, PAGE_WIDTH, SMALLEST_UPRIGHT, Grid, Placed, place
 from pfi.standards.pdf.images import pictures
 
 Values = dict[str, Any]
@@ -143,15 +143,16 @@ def _table(table: Table, grid: Grid) -> Values:
         "columns": grid.widths,
         "size": grid.size,
         "repeat": len({cell.y for cell in grid.head}) <= _LONGEST_HEADER,
-        "head": [_cell(cell) for cell in grid.head],
-        "cells": [_cell(cell) for cell in grid.cells],
+        "head": [_cell(cell, grid.widths) for cell in grid.head],
+        "cells": [_cell(cell, grid.widths) for cell in grid.cells],
     }
 
 
-def _cell(placed: Placed) -> Values:
+def _cell(placed: Placed, widths: Sequence[float]) -> Values:
     cell = placed.cell
     text = clean(cell.text)
-    shown = [_images(medium, _CELL_WIDTH, _PAGE_HEIGHT / 3) for medium in cell.media]
+    room = max(1.0, sum(widths[placed.x : placed.x + placed.colspan]) - INSET)
+    shown = [_images(medium, min(room, _CELL_WIDTH), _PAGE_HEIGHT / 3) for medium in cell.media]
     return {
         "text": _cut(text) if placed.cut else text,
         "cut": placed.cut,

@@ -24,13 +24,24 @@ class GuardedObject(ssl.SSLObject):
     def do_handshake(self) -> None:
         """Ends the handshake, or raises ssl.SSLCertVerificationError."""
         super().do_handshake()
-        context = self.context
-        der = self.getpeercert(binary_form=True)
-        if not isinstance(context, GuardedContext) or context.judge is None or der is None:
-            return
-        reason = context.judge(x509.load_der_x509_certificate(der))
-        if reason:
-            raise ssl.SSLCertVerificationError(reason)
+        _ask(self.context, self.getpeercert(binary_form=True))
+
+
+class GuardedSocket(ssl.SSLSocket):
+    """The connection of a `GuardedContext` on a blocking socket."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Ends the handshake, or raises ssl.SSLCertVerificationError."""
+        super().do_handshake(block)
+        _ask(self.context, self.getpeercert(binary_form=True))
+
+
+def _ask(context: ssl.SSLContext, server: bytes | None) -> None:
+    if not isinstance(context, GuardedContext) or context.judge is None or server is None:
+        return
+    reason = context.judge(x509.load_der_x509_certificate(server))
+    if reason:
+        raise ssl.SSLCertVerificationError(reason)
 
 
 def guarded_context(judge: Judge) -> GuardedContext:
@@ -38,5 +49,6 @@ def guarded_context(judge: Judge) -> GuardedContext:
     context = GuardedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslobject_class = GuardedObject
+    context.sslsocket_class = GuardedSocket
     context.judge = judge
     return context

@@ -4,7 +4,9 @@ YAML 1.1 as PyYAML reads it, its safe subset only (no tag builds a Python object
 is written once in its block, no anchor contains itself, a file is one document.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,32 +50,39 @@ class Mark:
         return f"{self.line}:{self.column}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What a text says, and the mark of everything written in it."""
+
+    data: Any = None
+    marks: Mapping[Location, Mark] = field(default_factory=dict)
+
+
+class _UnreadableError(Exception):
+    """Why a text cannot be read, and where."""
+
+    def __init__(self, mark: Mark, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.mark = mark
+        self.text = text
+        self.hint = hint
+
+
 class YamlFile:
-    """The plain value of a file in `data` (None when it is empty), and the mark of everything written in it."""
+    """The plain value of a file in `data` (None when it is empty), and the mark of everything written in it.
+
+    `data` is shared by all who read the same text: it is never changed.
+    """
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
-        self.data: Any = None
-        self._marks: dict[Location, Mark] = {}
         try:
-            loader = yaml.SafeLoader(text)
-        except yaml.reader.ReaderError as error:
-            before = text[: error.position]
-            mark = Mark(before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
-            raise self._unreadable(mark, "YAML illisible (caractère de contrôle)") from None
-        try:
-            node = loader.get_single_node()
-            if node is not None:
-                self._walk(loader, node, (), frozenset())
-                self.data = loader.construct_document(node)
-        except yaml.MarkedYAMLError as error:
-            where = error.problem_mark or error.context_mark
-            problem = next(
-                (french for start, french in _PROBLEMS.items() if (error.problem or "").startswith(start)), "syntaxe"
-            )
-            raise self._unreadable(_mark(where), f"YAML illisible ({problem})") from None
-        finally:
-            loader.dispose()
+            written = _read(text)
+        except _UnreadableError as error:
+            place = f"{path}:{error.mark}"
+            raise ConfigurationError("YAML_SYNTAX", f"{place} : {error.text}.", error.hint) from None
+        self.data = written.data
+        self._marks = written.marks
 
     @classmethod
     def read(cls, path: Path) -> "YamlFile":
@@ -117,41 +126,69 @@ class YamlFile:
         except ValidationError as error:
             raise self.error(code, *faults_of(error, model)) from None
 
-    def _walk(self, loader: yaml.SafeLoader, node: yaml.Node, location: Location, inside: frozenset[int]) -> None:
-        """Marks a value and all that is in it."""
-        self._marks.setdefault(location, _mark(node.start_mark))
-        if id(node) in inside:
-            raise self._unreadable(_mark(node.start_mark), "une ancre YAML se contient elle-même")
-        inside = inside | {id(node)}
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                self._walk(loader, value, self._key(key, location), inside)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                self._walk(loader, item, (*location, index), inside)
-        else:
-            try:
-                loader.construct_object(node)
-            except (ArithmeticError, AttributeError, LookupError, ValueError):  # such as 31 February
-                raise self._unreadable(_mark(node.start_mark), f"valeur impossible « {node.value} »") from None
 
-    def _key(self, node: yaml.Node, block: Location) -> Location:
-        mark = _mark(node.start_mark)
-        if not isinstance(node, yaml.ScalarNode):
-            raise self._unreadable(mark, "une clé doit être un texte")
-        if node.tag not in (_TEXT, _MERGE):
-            raise self._unreadable(mark, f"la clé « {node.value} » doit être un texte", "La mettre entre guillemets.")
-        location = (*block, node.value)
-        if location in self._marks:
-            first = self._marks[location].line
-            raise self._unreadable(
-                mark, f"la clé « {node.value} » est écrite deux fois", f"Première fois : ligne {first}."
-            )
-        self._marks[location] = mark
-        return location
+@lru_cache(maxsize=8)
+def _read(text: str) -> _Written:
+    """Reading is slow and files rarely change: the law of the rules is read again with every file of a site.
 
-    def _unreadable(self, mark: Mark, text: str, hint: str = "") -> ConfigurationError:
-        return ConfigurationError("YAML_SYNTAX", f"{self.path}:{mark} : {text}.", hint)
+    Raises _UnreadableError.
+    """
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        mark = Mark(before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
+        raise _UnreadableError(mark, "YAML illisible (caractère de contrôle)") from None
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return _Written()
+        marks: dict[Location, Mark] = {}
+        _walk(loader, node, (), frozenset(), marks)
+        return _Written(loader.construct_document(node), marks)
+    except yaml.MarkedYAMLError as error:
+        where = error.problem_mark or error.context_mark
+        problem = next(
+            (french for start, french in _PROBLEMS.items() if (error.problem or "").startswith(start)), "syntaxe"
+        )
+        raise _UnreadableError(_mark(where), f"YAML illisible ({problem})") from None
+    finally:
+        loader.dispose()
+
+
+def _walk(
+    loader: yaml.SafeLoader, node: yaml.Node, location: Location, inside: frozenset[int], marks: dict[Location, Mark]
+) -> None:
+    """Marks a value and all that is in it."""
+    marks.setdefault(location, _mark(node.start_mark))
+    if id(node) in inside:
+        raise _UnreadableError(_mark(node.start_mark), "une ancre YAML se contient elle-même")
+    inside = inside | {id(node)}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            _walk(loader, value, _key(key, location, marks), inside, marks)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _walk(loader, item, (*location, index), inside, marks)
+    else:
+        try:
+            loader.construct_object(node)
+        except (ArithmeticError, AttributeError, LookupError, ValueError):  # such as 31 February
+            raise _UnreadableError(_mark(node.start_mark), f"valeur impossible « {node.value} »") from None
+
+
+def _key(node: yaml.Node, block: Location, marks: dict[Location, Mark]) -> Location:
+    mark = _mark(node.start_mark)
+    if not isinstance(node, yaml.ScalarNode):
+        raise _UnreadableError(mark, "une clé doit être un texte")
+    if node.tag not in (_TEXT, _MERGE):
+        raise _UnreadableError(mark, f"la clé « {node.value} » doit être un texte", "La mettre entre guillemets.")
+    location = (*block, node.value)
+    if location in marks:
+        first = f"Première fois : ligne {marks[location].line}."
+        raise _UnreadableError(mark, f"la clé « {node.value} » est écrite deux fois", first)
+    marks[location] = mark
+    return location
 
 
 def _mark(mark: yaml.Mark | None) -> Mark:

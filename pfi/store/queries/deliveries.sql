@@ -67,10 +67,10 @@ WITH given AS (
       FROM ended JOIN given USING (id)
 ), results AS (
     INSERT INTO recipient_results AS result (delivery_id, address, party_id, outcome, code, text, at, envelope, dsn,
-                                             dsn_deadline)
+                                             dsn_deadline, looked_up)
     SELECT row.* FROM json_to_recordset($3) AS row (
            delivery_id uuid, address text, party_id text, outcome text, code text, text text, at timestamptz,
-           envelope text, dsn text, dsn_deadline timestamptz)
+           envelope text, dsn text, dsn_deadline timestamptz, looked_up text)
       JOIN ended ON ended.id = row.delivery_id
         ON CONFLICT (delivery_id, address) DO UPDATE
        SET outcome = excluded.outcome, code = excluded.code, text = excluded.text, at = excluded.at,
@@ -186,6 +186,12 @@ UPDATE deliveries
        recheck = false, revise = false
  WHERE id = $1 AND state IN ('waiting', 'queued', 'unknown')
 
+-- name: address
+-- Addresses that were looked up for a claimed delivery: $1 delivery, $2 worker, $3 fence, $4 recipients, $5 addressees.
+UPDATE deliveries SET recipients = $4, addressees = $5
+ WHERE id = $1 AND state = 'in_flight' AND owner = $2 AND fence = $3
+RETURNING id
+
 -- name: recheck
 UPDATE deliveries SET recheck = true, revise = false WHERE id = $1 AND state IN ('in_flight', 'unknown')
 
@@ -239,7 +245,7 @@ SELECT DISTINCT ON (channel) channel, ids->>'message_id' AS message_id
 
 -- name: served_recipients
 -- Mailboxes that got the mail of a message ($1) on a channel ($2), whichever of its deliveries carried it.
-SELECT result.address
+SELECT result.address, result.looked_up
   FROM deliveries JOIN recipient_results AS result ON result.delivery_id = deliveries.id
  WHERE deliveries.message_id = $1 AND deliveries.channel = $2 AND result.outcome = 'delivered'
 

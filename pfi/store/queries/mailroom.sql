@@ -12,7 +12,7 @@ UPDATE mailboxes SET owner = NULL WHERE address = $1 AND owner = $2
 -- name: seen_before
 -- Documents that an earlier mail with the same Message-ID ($2) brought to the same mailbox ($1), and that nobody refused:
 -- what was given up may have arrived, and a person may try it again.
-SELECT document.unique_id, document.request
+SELECT document.unique_id, document.request, document.sha1
   FROM mails
   JOIN mail_documents AS document USING (message_id)
   JOIN handovers ON handovers.message_id = mails.message_id AND handovers.kind = 'mdm'
@@ -24,11 +24,11 @@ INSERT INTO mails (message_id, mailbox, destination, mail_id, state, code, text,
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: add_documents
-INSERT INTO mail_documents (message_id, position, unique_id, version, type_code, level, request, sha1, size)
+INSERT INTO mail_documents (message_id, position, unique_id, version, type_code, level, request, sha1, size, replaces)
 SELECT $2, row.*
   FROM json_to_recordset($1) AS row (
        position smallint, unique_id text, version integer, type_code text, level text, request text, sha1 text,
-       size integer)
+       size integer, replaces text)
 
 -- name: add_handovers
 INSERT INTO handovers (id, message_id, kind, position, line, mailbox, recipient, control_id, content, created_at,
@@ -41,9 +41,29 @@ SELECT row.id, $2, row.kind, row.position, row.line, row.mailbox, row.recipient,
        created_at timestamptz, state text, code text, text text)
 
 -- name: claim
+-- A document waits for those that came before it, of the same lineage: the consumer would not know what to replace or to
+-- delete. What a person holds back counts too.
 UPDATE handovers SET state = 'in_flight', owner = $2, fence = fence + 1, claimed_at = $3
  WHERE id = $1 AND state = 'queued'
-RETURNING id, message_id, kind, line, mailbox, recipient, control_id, content, attempts, fence
+   AND NOT EXISTS (
+       SELECT FROM mail_documents AS mine
+         JOIN mail_documents AS other ON other.unique_id IN (mine.unique_id, mine.replaces)
+                                     AND other.message_id < mine.message_id
+         JOIN handovers AS before ON before.message_id = other.message_id AND before.position = other.position
+                                 AND before.kind = 'mdm'
+        WHERE handovers.kind = 'mdm' AND mine.message_id = handovers.message_id AND mine.position = handovers.position
+          AND (before.state = 'held' OR (before.line = handovers.line AND before.state IN ('queued', 'in_flight'))))
+RETURNING id, message_id, kind, line, mailbox, recipient, control_id, content, attempts - budget_from AS tries, fence
+
+-- name: followers
+-- Documents that may have waited for the documents of a mail ($1).
+SELECT handovers.id, handovers.kind, handovers.line, handovers.attempts
+  FROM mail_documents AS mine
+  JOIN mail_documents AS other ON mine.unique_id IN (other.unique_id, other.replaces)
+                              AND other.message_id > mine.message_id
+  JOIN handovers ON handovers.message_id = other.message_id AND handovers.position = other.position
+                AND handovers.kind = 'mdm' AND handovers.state = 'queued' AND handovers.next_try <= $2
+ WHERE mine.message_id = $1 AND mine.unique_id <> ''
 
 -- name: end
 -- Written only where the claim is still ours ($2 worker, $3 fence).
@@ -75,18 +95,21 @@ UPDATE mails
 -- name: settle
 UPDATE mails SET state = $2, code = $3, text = $4, settled_at = $5 WHERE message_id = $1 AND state = 'open'
 
--- name: held
--- Held documents of a mail ($1), each with what names it.
+-- name: named
+-- Documents of a mail ($1) in a state ($2), each with what names it; those that were never to be handed over are left out.
 SELECT handovers.id, document.unique_id, document.request
   FROM handovers JOIN mail_documents AS document USING (message_id, position)
- WHERE handovers.message_id = $1 AND handovers.kind = 'mdm' AND handovers.state = 'held'
+ WHERE handovers.message_id = $1 AND handovers.kind = 'mdm' AND handovers.state = $2
+   AND (handovers.state = 'held' OR handovers.line <> '')
  ORDER BY position FOR UPDATE OF handovers
 
--- name: release
--- A person lets a held document go, as it is written now: $1 handover, $2 line, $3 MSH-10, $4 content, $5 now.
+-- name: rewrite
+-- A person lets a document go that was held or refused, as it is written now: $1 handover, $2 line, $3 MSH-10, $4 content,
+-- $5 now.
 UPDATE handovers
-   SET state = 'queued', line = $2, control_id = $3, content = $4, next_try = $5, code = '', text = ''
- WHERE id = $1 AND state = 'held'
+   SET state = 'queued', line = $2, control_id = $3, content = $4, next_try = $5, code = '', text = '',
+       finished_at = NULL, budget_from = attempts
+ WHERE id = $1 AND state IN ('held', 'refused')
 RETURNING id, kind, line, attempts
 
 -- name: dismiss
@@ -96,10 +119,11 @@ UPDATE handovers SET state = 'refused', finished_at = $2, code = $3, text = $4
 RETURNING id
 
 -- name: retry
--- A person tries again what was given up or refused of a mail ($1 message, $2 now, $3 kind); what was never written
--- cannot be.
-UPDATE handovers SET state = 'queued', next_try = $2, finished_at = NULL
- WHERE message_id = $1 AND kind = $3 AND state IN ('failed', 'refused') AND length(content) > 0
+-- A person tries again, the same bytes, what was given up of a mail ($1 message, $2 now, $3 kind), and an answer that was
+-- refused. What was purged cannot be.
+UPDATE handovers SET state = 'queued', next_try = $2, finished_at = NULL, budget_from = attempts
+ WHERE message_id = $1 AND kind = $3 AND (state = 'failed' OR (state = 'refused' AND kind = 'mail'))
+   AND length(content) > 0
 RETURNING id, kind, line, attempts
 
 -- name: withdraw_answers
@@ -122,24 +146,15 @@ SELECT id, kind, line, attempts FROM handovers
                       AND job.status IN ('queued', 'picked'))
  ORDER BY next_try LIMIT 500
 
--- name: sent_by_envelope
-SELECT id AS delivery_id, message_id FROM deliveries
- WHERE ids ->> 'envelope' = $1 AND channel <> 'DMP' ORDER BY seq DESC LIMIT 1
+-- name: purge
+-- The bytes of what was finished before $1; the rows stay.
+UPDATE handovers SET content = ''
+ WHERE id IN (SELECT id FROM handovers WHERE finished_at < $1 AND length(content) > 0 LIMIT 500)
 
--- name: sent_by_mail_id
--- The delivery that a Message-ID ($1, its left part) was made for, newest first.
-SELECT id AS delivery_id, message_id FROM deliveries
- WHERE ids ->> 'message_id' = $1 AND channel <> 'DMP' ORDER BY seq DESC LIMIT 1
-
--- name: readers
--- What became of the mailboxes of a delivery ($1), locked until the end of the transaction.
-SELECT address, party_id, outcome, code, dsn FROM recipient_results WHERE delivery_id = $1 ORDER BY address FOR UPDATE
-
--- name: add_reading
-INSERT INTO readings (delivery_id, address, success, disposition, code, text, at)
-VALUES ($1, lower($2), $3, $4, $5, $6, $7)
-ON CONFLICT DO NOTHING
-RETURNING delivery_id
-
--- name: displayed
-SELECT EXISTS (SELECT FROM readings WHERE delivery_id = $1 AND address = lower($2) AND success)
+-- name: mark_answer
+-- What became of a mail ($1) is shown with the code $2 and the sentence $3 while its answer could not leave ($4), and
+-- without them otherwise.
+UPDATE mails
+   SET code = trim(replace(code, $2, '') || CASE WHEN $4 THEN ' ' || $2 ELSE '' END),
+       text = trim(replace(text, $3, '') || CASE WHEN $4 THEN ' ' || $3 ELSE '' END)
+ WHERE message_id = $1 AND ($4 OR strpos(code, $2) > 0)

@@ -12,6 +12,7 @@ from pfi.engine.connector import (
     Answer,
     CheckResult,
     ConnectorSettings,
+    Directory,
     OutboundMessage,
     Peer,
     Preview,
@@ -30,8 +31,8 @@ from samples.generator.request import DPI, Flags, Kind, Request, write_request
 from samples.generator.world import CARDIOLOGIST
 
 PEER = Peer("entree", "127.0.0.1:50000")
-FAST = Timings(lease=0.4, beat=0.05, linger=0.02, attempt=2.0, forgotten=0.3, upkeep=3600, poll=0.2, store_retry=0.05)
-"""An engine that recovers within a second."""
+FAST = Timings(lease=1.5, beat=0.1, linger=0.02, attempt=2.0, forgotten=0.3, upkeep=3600, poll=0.2, store_retry=0.05)
+"""An engine that recovers within two seconds: less, and a busy machine would recover what is alive."""
 
 DELIVERED = Outcome(OutcomeKind.DELIVERED)
 NOT_DELIVERED = Outcome(OutcomeKind.NOT_DELIVERED, "503", "Service indisponible.")
@@ -128,6 +129,7 @@ class House:
         self.dmp = FakeConnector()
         self.mail = FakeConnector()
         self.reply = FakeReply()
+        self.directory: Directory | None = None
         self.settings = make_settings(**changes)
         self.timings = timings
         self.clock = system_clock
@@ -142,6 +144,7 @@ class House:
             url=self.url,
             connectors={"dmp": self.dmp, "mssante": self.mail},
             replies={"dpi": self.reply},
+            directory=self.directory,
         )
 
     async def accept(self, raw: bytes) -> Answer:

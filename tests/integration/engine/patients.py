@@ -71,7 +71,10 @@ def letter_of(
     pid_with_ins: bool = True,
     with_matricule: bool = True,
     flags: Flags | None = None,
+    **changes: object,
 ) -> bytes:
     """A discharge letter; by default of a qualified identity, all three channels ordered."""
     request = discharge(control_id, patient=patient, with_matricule=with_matricule)
-    return write_request(request.but(reliability=reliability, pid_with_ins=pid_with_ins, flags=flags or Flags()))
+    return write_request(
+        request.but(reliability=reliability, pid_with_ins=pid_with_ins, flags=flags or Flags(), **changes)
+    )

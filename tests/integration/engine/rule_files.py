@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pfi.engine.rulebooks import Candidate, RuleRegister, read_rules
 from pfi.model.clock import system_clock
+from pfi.routing.rules import RuleBook, default_rule_paths, load_rules
 from pfi.store import rulesets
 from pfi.store.database import Database, open_database
 from pfi.store.rulesets import RuleSet, RuleText
@@ -19,6 +20,15 @@ FAILING_TEST = (
 )
 OF_THE_FUTURE = RuleSet("f" * 64, (RuleText("site.yaml", "kind: site\nteleportation: []\n"),))
 """A set that no version of today can read."""
+
+
+def site(folder: Path, then: str) -> RuleBook:
+    """The shipped rules and one of the site, about professionals."""
+    file = folder / "site.yaml"
+    file.write_text(
+        f'kind: site\nrules:\n  - {{id: SITE, text: "Règle du site.", when: {{channels: [PRO]}}, then: {{{then}}}}}\n'
+    )
+    return load_rules([*default_rule_paths(), file])
 
 
 def candidate(folder: Path, text: str) -> Candidate:

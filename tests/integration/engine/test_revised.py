@@ -3,23 +3,14 @@
 import asyncio
 from pathlib import Path
 
-from pfi.routing.rules import RuleBook, default_rule_paths, load_rules
 from samples.generator import world
 from samples.generator.request import Flags
 from tests.integration.engine.fakes import NOT_DELIVERED, House, eventually, house
 from tests.integration.engine.patients import adt, letter_of
+from tests.integration.engine.rule_files import site
 
 COLLEAGUE = "consoeur@medecin-exemple.mssante.fr"
 NO_CITIZEN = Flags(dest_mss_pat=False)
-
-
-def site(folder: Path, then: str) -> RuleBook:
-    """The shipped rules and one of the site, about professionals."""
-    file = folder / "site.yaml"
-    file.write_text(
-        f'kind: site\nrules:\n  - {{id: SITE, text: "Règle du site.", when: {{channels: [PRO]}}, then: {{{then}}}}}\n'
-    )
-    return load_rules([*default_rule_paths(), file])
 
 
 async def test_a_mail_that_comes_back_goes_to_those_decided_meanwhile(store_url: str, tmp_path: Path) -> None:

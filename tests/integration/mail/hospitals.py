@@ -147,6 +147,10 @@ class Hospital:
         await self.until(lambda: len(self.dpi.zams) >= count)
         return sorted(_said(zam) for zam in self.dpi.zams)
 
+    def heard(self, request: str) -> list[str]:
+        """The events that the DPI was told of one request, in the order in which it was."""
+        return [zam.event for zam in self.dpi.zams if zam.request == request]
+
     async def mails(self) -> list[tuple[str, str]]:
         """(state, code) of the mails received, in their order."""
         rows = await self.fetch("SELECT state, code FROM mails ORDER BY message_id")

@@ -8,7 +8,7 @@ from email.policy import SMTP
 from pathlib import Path
 from typing import Final
 
-from connectors.sandbox.certificates import Certificates
+from tests.certificates import certificates_in
 from tests.integration.mail import hostile
 from tests.integration.mail.hospitals import Post, hospital
 
@@ -21,7 +21,7 @@ SECONDS: Final = 60.0
 async def test_hostile_mails_are_refused_with_their_reason_and_the_good_one_behind_is_filed(
     post: Post, store_url: str, tmp_path: Path
 ) -> None:
-    certificates = Certificates(tmp_path / "certificates")
+    certificates = certificates_in(tmp_path / "certificates")
     trusted = {"file": str(_white_list(tmp_path, post)), "domains": ["ch-a.mssante.fr"]}
     a, b = post.a, post.b
     refused = {name: code for name, _, code in hostile.parcels()}
@@ -72,7 +72,7 @@ async def test_names_with_line_ends_inject_nothing_into_what_we_send(
     post: Post, store_url: str, hospital_url: str, tmp_path: Path
 ) -> None:
     """From the CDA of a sender to the mail, and from the mail to the message of the other DPI."""
-    certificates = Certificates(tmp_path / "certificates")
+    certificates = certificates_in(tmp_path / "certificates")
     async with (
         hospital(store_url, post, post.a, certificates) as a,
         hospital(hospital_url, post, post.b, certificates) as b,

@@ -50,7 +50,11 @@ class PostOffice(FakeConnector):
         self.submissions: list[Outcome] = []
         self.distrusted: set[str] = set()
         self.readers = 0
+        self.left = 0
+        """How often a mail was not taken, and stayed."""
         self.failures = 0
+        self.break_off = asyncio.Event()
+        """The session is lost, once."""
 
     @property
     def letterhead(self) -> Letterhead:
@@ -70,15 +74,28 @@ class PostOffice(FakeConnector):
         self.readers += 1
         try:
             while True:
-                raw = await self.inbox.get()
+                raw = await self._next()
                 try:
                     filing = await take(self._found(raw))
                 except BaseException:
+                    self.left += 1
                     self.inbox.put_nowait(raw)
                     raise
                 self.folders.append((filing, raw))
         finally:
             self.readers -= 1
+
+    async def _next(self) -> bytes:
+        coming, lost = asyncio.ensure_future(self.inbox.get()), asyncio.ensure_future(self.break_off.wait())
+        try:
+            await asyncio.wait({coming, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if coming.done():
+                return coming.result()
+            self.break_off.clear()
+            raise TransportError("IMAP_LOST", "La session est perdue.")
+        finally:
+            coming.cancel()
+            lost.cancel()
 
     def _found(self, raw: bytes) -> FoundMail:
         if raw not in self.oversize:

@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
+
 from pfi.engine.connector import Filing
 from pfi.engine.mailroom.decisions import Decided
+from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.model.patient import Ins
 from pfi.model.submission import Orders
 from pfi.store import messages
+from tests.integration.engine.fakes import DELIVERED, eventually
 from tests.integration.mailroom.post import SENDER, a_mail, hospital
 from tests.unit.mssante.material import INS_OID, PATIENT, cda
 
@@ -86,3 +90,44 @@ async def test_the_bytes_of_a_mail_are_kept_for_as_long_as_somebody_must_decide(
             assert (await house.engine.mail_room.decisions.dismiss(1)).count == 1
             assert len(await messages.drop_partitions(connection, following)) == 1
         assert await house.engine.mail_room.decisions.release(1) == Decided(0, "Rien n'attend dans ce courriel.")
+
+
+async def test_an_answer_that_the_operator_refuses_for_good_is_shown(store_url: str) -> None:
+    async with hospital(store_url) as house:
+        refused = Outcome(OutcomeKind.REFUSED, "512", "Le correspondant n'est pas dans l'espace de confiance MSSanté.")
+        house.post.submissions = [refused] * 2
+        house.dpi.answers = [DELIVERED, Outcome(OutcomeKind.REFUSED, "902", "Patient inconnu.")]
+        house.post.inbox.put_nowait(a_mail(1, headers=WANTED))
+        house.post.inbox.put_nowait(a_mail(2, headers=WANTED))
+
+        async def shown() -> bool:
+            return [await house.mail_state(number) for number in (1, 2)] == [
+                ("integrated", "ANSWER_NOT_SENT"),
+                ("refused", "902 ANSWER_NOT_SENT"),
+            ]
+
+        await house.post.filed(2)
+        await eventually(shown)
+        (row,) = await house.fetch("SELECT text FROM mails WHERE message_id = 1")
+        assert "pfi mail retry" in row["text"]
+        events = await house.fetch("SELECT detail FROM events WHERE kind = 'handover_refused' ORDER BY message_id")
+        assert [row["detail"]["kind"] for row in events] == ["mail", "mdm", "mail"]
+        # Once it has left, it is shown no more.
+        assert (await house.engine.mail_room.decisions.retry(1)).count == 1
+
+        async def told() -> bool:
+            return await house.mail_state(1) == ("integrated", "")
+
+        await eventually(told)
+        (row,) = await house.fetch("SELECT text FROM mails WHERE message_id = 1")
+        assert row["text"] == "Documents intégrés."
+
+
+@pytest.mark.parametrize(("written_by", "count"), [("auto-generated", 1), ("auto-replied", 0)])
+async def test_a_document_that_a_program_sends_by_itself_is_answered_an_answer_is_not(
+    store_url: str, written_by: str, count: int
+) -> None:
+    async with hospital(store_url) as house:
+        house.post.inbox.put_nowait(a_mail(headers={**WANTED, "Auto_Submitted": written_by}))
+        await house.until_mail("integrated")
+        assert len(await house.fetch("SELECT FROM handovers WHERE kind = 'mail'")) == count

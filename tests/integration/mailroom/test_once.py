@@ -1,14 +1,20 @@
 """Whatever happens in between, a document is handed over once and its sender is told what became of it."""
 
 import asyncio
+import random
+import re
+from typing import Any
 
 import pytest
 
-from pfi.engine.connector import FoundMail, Letterhead
-from pfi.engine.mailroom import reception
+from pfi.engine.connector import Filing, FoundMail, Letterhead
+from pfi.engine.mailroom import answers, reception
+from pfi.engine.mailroom.answers import Answers
 from pfi.engine.mailroom.reception import Mailbox
 from pfi.model.delivery import Outcome, OutcomeKind
 from pfi.model.submission import Request
+from pfi.standards.mail.inbound import InboundMail, read_mail
+from pfi.store.database import Connection
 from samples.generator.request import Flags
 from tests.integration.engine.fakes import PEER, eventually, letter
 from tests.integration.mailroom.post import MAILBOX, SENDER, PostOffice, a_mail, hospital, with_headers
@@ -173,6 +179,124 @@ async def test_a_mail_is_nothing_to_replay(store_url: str) -> None:
         assert not report.done
         assert report.text
         assert len(house.dpi.received) == 1
+
+
+async def test_the_same_document_with_other_bytes_is_not_lost(store_url: str) -> None:
+    async with hospital(store_url) as house:
+        name = "1.2.250.1.999.1.7.1"
+        house.post.inbox.put_nowait(a_mail(1, content=cda(unique_id=name)))
+        house.post.inbox.put_nowait(a_mail(1, content=cda(unique_id=name, title="Compte rendu corrigé")))
+        await house.until_mail("integrated", 2)
+        (first, second) = await house.integrated(2)
+        assert _document(first) != _document(second)
+
+
+async def test_what_was_refused_is_tried_again_in_another_message_by_the_routes_of_now(store_url: str) -> None:
+    async with hospital(store_url) as house:
+        house.dpi.answers = [REFUSED_902]
+        house.post.inbox.put_nowait(a_mail(headers=WANTED))
+        await house.until_mail("refused")
+        assert (await house.engine.mail_room.decisions.retry(1)).count == 1
+        await house.until_mail("integrated")
+        (first, second) = house.dpi.received
+        # A DPI that remembers what it refused would refuse the same MSH-10 again (hl7v2 digest §4.1).
+        assert first.control_id != second.control_id
+        assert f"|{second.control_id}|".encode() in second.content
+        assert _document(first.content) == _document(second.content)
+
+
+async def test_what_was_given_up_is_tried_again_as_often_and_in_the_same_message(store_url: str) -> None:
+    async with hospital(store_url, max_attempts=2) as house:
+        house.dpi.answers = [AWAY] * 3
+        house.post.inbox.put_nowait(a_mail())
+        await house.until_mail("refused")
+        assert (await house.engine.mail_room.decisions.retry(1)).count == 1
+        await house.until_mail("integrated")
+        assert len(house.dpi.received) == 4
+        assert len({message.content for message in house.dpi.received}) == 1
+
+
+async def test_a_defect_while_an_answer_is_written_does_not_hand_the_document_over_again(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise LookupError("défaut")
+
+    async with hospital(store_url) as house:
+        monkeypatch.setattr(answers, "write_mdn", broken)
+        house.post.inbox.put_nowait(a_mail(headers=WANTED))
+        await house.until_mail("integrated")
+        assert await house.mail_state() == ("integrated", "ANSWER_NOT_SENT")
+        assert len(house.dpi.received) == 1
+
+
+async def test_a_defect_after_a_document_was_handed_over_does_not_hand_it_over_again(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hospital(store_url) as house:
+        settle = Answers.settle
+
+        async def broken(self: Answers, connection: Connection, message_id: int, *given: Any) -> Any:
+            if house.dpi.received:
+                raise LookupError("défaut")
+            return await settle(self, connection, message_id, *given)
+
+        monkeypatch.setattr(Answers, "settle", broken)
+        house.post.inbox.put_nowait(a_mail())
+
+        async def ended() -> bool:
+            return bool(await house.fetch("SELECT FROM handovers WHERE state = 'delivered'"))
+
+        await eventually(ended)
+        assert len(house.dpi.received) == 1
+        assert await house.mail_state() == ("open", "")
+
+
+async def test_a_mail_that_cannot_be_read_at_all_is_kept(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(raw: bytes) -> InboundMail:
+        if raw:
+            raise LookupError("défaut")
+        return read_mail(raw)
+
+    async with hospital(store_url) as house:
+        monkeypatch.setattr(reception, "read_mail", broken)
+        house.post.inbox.put_nowait(a_mail())
+        assert await house.post.filed() == [Filing.ATTENTION]
+        assert await house.mail_state() == ("kept", "MAIL_DEFECT")
+
+
+async def test_a_monstrous_identifier_does_not_keep_a_mail_out(store_url: str) -> None:
+    async with hospital(store_url) as house:
+        source = random.Random(7)  # noqa: S311 - no secret
+        monstrous = "".join(chr(source.randrange(0x20000, 0x2A6D0)) for _ in range(990))
+        raw = re.sub(rb"Message-ID: <[^>]*>", f"Message-ID: <{monstrous}>".encode(), a_mail(), count=1)
+        house.post.inbox.put_nowait(raw)
+        house.post.inbox.put_nowait(with_headers(raw, Received="from elsewhere"))
+        await house.until_mail("integrated", 2)
+        assert len(house.dpi.received) == 1
+
+
+async def test_the_bytes_of_what_was_handed_over_are_purged_with_those_of_the_mail(store_url: str) -> None:
+    async with hospital(store_url) as house:
+        house.post.inbox.put_nowait(a_mail(headers=WANTED))
+        await house.answered()
+        await house.until_mail("integrated")
+
+        async def sizes() -> list[int]:
+            return [row["size"] for row in await house.fetch("SELECT length(content) AS size FROM handovers")]
+
+        async def finished() -> bool:
+            return not await house.fetch("SELECT FROM handovers WHERE state <> 'delivered'")
+
+        await eventually(finished)
+        assert all(await sizes())
+        await house.fetch("UPDATE handovers SET finished_at = finished_at - interval '31 days'")
+
+        async def purged() -> bool:
+            return not any(await sizes())
+
+        await eventually(purged)
+        assert len(await sizes()) == 2
 
 
 def _document(mdm: bytes) -> bytes:

@@ -49,8 +49,8 @@ async def test_a_failure_without_request_goes_to_the_error_mailbox(store_url: st
     async with hospital(store_url, error_mailbox="erreurs@ch-exemple.mssante.fr") as house:
         house.dpi.answers = [REFUSED_902]
         house.post.inbox.put_nowait(a_mail(1))
-        house.post.inbox.put_nowait(a_mail(2))
         (answer,) = await house.answered()
+        house.post.inbox.put_nowait(a_mail(2))
         assert answer["To"] == "erreurs@ch-exemple.mssante.fr"
         await house.until_mail("integrated", 2)
         assert len(house.post.submitted) == 1
@@ -242,3 +242,27 @@ async def test_documents_of_a_patient_are_left_to_a_person_and_no_matricule_is_i
         assert await house.mail_state() == ("kept", "MAIL_FROM_PATIENT")
         (row,) = await house.fetch("SELECT peer FROM messages")
         assert row["peer"] == "patient.mssante.fr"
+
+
+async def test_a_mailbox_that_one_process_cannot_read_is_left_to_another(store_url: str) -> None:
+    async with hospital(store_url, lease=10.0) as house:
+
+        async def first_reads() -> bool:
+            return house.post.readers == 1
+
+        await eventually(first_reads)
+        other = PostOffice()
+        second = house.new_engine(other)
+        await second.start()
+        try:
+            house.post.failures = 1000
+            house.post.break_off.set()
+
+            async def second_reads() -> bool:
+                return other.readers == 1
+
+            await eventually(second_reads, seconds=5)
+            other.inbox.put_nowait(a_mail())
+            await house.until_mail("integrated")
+        finally:
+            await second.stop(grace=1)

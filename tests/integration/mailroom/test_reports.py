@@ -1,15 +1,22 @@
 """What comes back about mails that we sent: from the mailbox to Z02 and Z03."""
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from pfi.engine.connector import Filing
-from pfi.model.delivery import Delivery
+from pfi.engine.mailroom import reception
+from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
+from pfi.standards.hl7v2.zam import read_zam
 from pfi.standards.mail.answers import Answer, IntegrationError
 from pfi.standards.mail.error_mail import write_error_mail
 from pfi.standards.mail.mdn_writer import MdnForm, write_mdn
-from tests.integration.mailroom.post import DOCTOR, SENDER, a_mail, hospital
+from samples.generator import world
+from samples.generator.request import Flags
+from tests.integration.engine.fakes import PEER, eventually, letter, to_everybody
+from tests.integration.mailroom.post import DOCTOR, SENDER, Hospital, a_mail, hospital
 
 DOMAIN = "ch-exemple.mssante.fr"
 
@@ -126,3 +133,94 @@ async def test_nobody_is_told_who_did_not_ask(store_url: str) -> None:
         assert await house.post.filed() == [Filing.REPORTS]
         assert [row["success"] for row in await house.fetch("SELECT success FROM readings")] == [True]
         assert house.reply.received == []
+
+
+async def test_who_answers_has_received_and_the_creator_hears_it_in_that_order(store_url: str) -> None:
+    async with hospital(store_url) as house:
+        sent = await house.send_letter()
+        house.post.inbox.put_nowait(mdn(sent))
+        await house.told(2)
+        assert in_order(house) == [("Z02", True), ("Z03", True)]
+        house.post.inbox.put_nowait(dsn(sent, "delivered", "2.0.0"))
+        assert await house.post.filed(2) == [Filing.REPORTS, Filing.REPORTS]
+        assert len(await house.fetch("SELECT FROM business_acks")) == 2
+        (row,) = await house.fetch("SELECT outcome, dsn FROM recipient_results")
+        assert row == {"outcome": "delivered", "dsn": "received"}
+
+
+async def test_a_reading_is_told_after_a_reception_that_could_not_be_told_at_once(store_url: str) -> None:
+    async with hospital(store_url) as house:
+        sent = await house.send_letter()
+        house.reply.gate = asyncio.Event()
+        house.post.inbox.put_nowait(dsn(sent, "delivered", "2.0.0"))
+        await house.told(1)
+        house.post.inbox.put_nowait(mdn(sent))
+        await house.post.filed(2)
+        await asyncio.sleep(0.5)
+        assert len(house.reply.received) == 1
+        house.reply.gate.set()
+        await house.told(2)
+        assert in_order(house) == [("Z02", True), ("Z03", True)]
+
+
+async def test_what_is_said_of_a_mail_in_doubt_waits_for_the_end_of_the_doubt(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reception, "_EARLY_PAUSE", 0.02)
+    async with hospital(store_url) as house:
+        flags = Flags(dest_dmp=False, dest_mss_pat=False, ack_reception=True, ack_lecture_mss=True)
+        house.post.answers.append(to_everybody(OutcomeKind.UNKNOWN, "LOST"))
+        house.post.resolutions.extend([to_everybody(OutcomeKind.UNKNOWN, "LOST")] * 3)
+        house.post.resolutions.append(to_everybody(OutcomeKind.DELIVERED, dsn="expected"))
+        await house.engine.intake.accept(letter("M1", flags=flags), PEER)
+        await house.post.entered.wait()
+        (sent,) = house.post.sent
+        # The mail had arrived: its reader answers, once, while we still wonder.
+        house.post.inbox.put_nowait(mdn(sent))
+        await house.told(2)
+        assert in_order(house) == [("Z02", True), ("Z03", True)]
+        assert await house.fetch("SELECT FROM mails WHERE state = 'kept'") == []
+
+
+async def test_what_is_said_of_one_reader_is_never_taken_for_another(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reception, "_EARLY_PAUSE", 0.02)
+    async with hospital(store_url) as house:
+        sent = await two_readers(house)
+        house.post.inbox.put_nowait(dsn(sent, "failed", "5.1.1", address="retard@medecin-exemple.mssante.fr"))
+
+        async def looked_at() -> bool:
+            return bool(house.post.left or house.post.folders)
+
+        await eventually(looked_at)
+        rows = await house.fetch("SELECT address, outcome FROM recipient_results")
+        assert rows == [{"address": DOCTOR, "outcome": "delivered"}]
+
+
+async def two_readers(house: Hospital) -> Delivery:
+    """A letter of which one mailbox was served, and the other is still to be."""
+    late = replace(world.FAMILY_DOCTOR, mailbox="retard@medecin-exemple.mssante.fr")
+    prompt = replace(world.FAMILY_DOCTOR, mailbox=DOCTOR)
+    flags = Flags(dest_dmp=False, dest_mss_pat=False, ack_reception=True)
+
+    def half(delivery: Delivery) -> Outcome:
+        results = (RecipientOutcome(DOCTOR, OutcomeKind.DELIVERED), RecipientOutcome(late.mailbox, OutcomeKind.UNKNOWN))
+        return Outcome(OutcomeKind.UNKNOWN, recipients=results, evidence={"dsn": "expected"})
+
+    house.post.answers.append(half)
+    house.post.resolutions.extend([to_everybody(OutcomeKind.UNKNOWN)] * 5)
+    await house.engine.intake.accept(letter("M1", flags=flags, recipients=(prompt, late)), PEER)
+
+    async def stored() -> bool:
+        return bool(await house.fetch("SELECT FROM recipient_results"))
+
+    await eventually(stored)
+    house.post.gate = asyncio.Event()
+    return house.post.sent[0]
+
+
+def in_order(house: Hospital) -> list[tuple[str, bool]]:
+    """What the creator was told, in the order in which it was."""
+    acks = [read_zam(message.content) for message in house.reply.received]
+    return [(ack.event.value, ack.success) for ack in acks]

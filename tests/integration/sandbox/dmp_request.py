@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -89,11 +90,16 @@ def sign_lot(xml: str, signer: Signer) -> str:
     holder = signature.find(f"{{{DS}}}SignatureValue")
     assert info is not None
     assert holder is not None
-    key = serialization.load_pem_private_key(signer.key, None)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    signed = key.sign(_c14n(info, comments=True), padding.PKCS1v15(), hashes.SHA256())
+    signed = _private_key(signer.key).sign(_c14n(info, comments=True), padding.PKCS1v15(), hashes.SHA256())
     holder.text = base64.b64encode(signed).decode()
     return etree.tostring(signature, encoding="unicode")
+
+
+@cache
+def _private_key(pem: bytes) -> rsa.RSAPrivateKey:
+    key = serialization.load_pem_private_key(pem, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
 
 
 def instant(moment: datetime) -> str:

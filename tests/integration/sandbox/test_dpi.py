@@ -22,6 +22,9 @@ Z02 = (
     Z01.replace("Z01^", "Z02^").replace("ACK_RECEPTION_DMP^Accusé de réception DMP", "ACK_RECEPTION_MSS^x")
     + "OBX|2|XTN|DESTINATAIRE_MSS^Destinataire MSSanté^AckMetierZAM||^^X.400^a@b.mssante.fr||||||F\r"
 )
+_FAILED = "ERR|||207^Application error^messageErrorCondition|E|510^Adresse invalide^SMTPERRORCODE\r"
+N02 = Z02.replace("|Y^^", "|N^^") + _FAILED
+N03 = N02.replace("Z02^", "Z03^").replace("ACK_RECEPTION_MSS", "ACK_LECTURE_MSS").replace("DESTINATAIRE", "LECTEUR")
 Z03 = Z02.replace("Z02^", "Z03^").replace("ACK_RECEPTION_MSS", "ACK_LECTURE_MSS").replace("DESTINATAIRE", "LECTEUR")
 
 
@@ -62,6 +65,16 @@ async def test_every_event_is_acknowledged_and_kept(tls: bool, sandbox: Sandbox)
     ]
 
 
+async def test_a_mail_that_could_not_leave_for_want_of_an_address_is_told(sandbox: Sandbox) -> None:
+    (answer,) = await exchange(
+        sandbox, N02.replace("a@b.mssante.fr", "").replace("AckMetierZAM||^^", "AckMetierZAM|8|^^")
+    )
+    assert "\rMSA|AA|P1\r" in answer
+    assert [(one.event, one.success, one.mailbox, one.error_code) for one in sandbox.dpi.zams] == [
+        ("Z02", False, "", "510")
+    ]
+
+
 WRONG = {
     "another type": (Z01.replace("ZAM^Z01^ZAM_Z01", "ORU^R01^ORU_R01"), "200"),
     "another event": (Z01.replace("ZAM^Z01", "ZAM^Z09"), "201"),
@@ -88,6 +101,8 @@ WRONG = {
     "mailbox of another code": (Z02.replace("DESTINATAIRE_MSS", "LECTEUR_MSS"), "103"),
     "mailbox of another type": (Z02.replace("|XTN|", "|ST|"), "103"),
     "mailbox without address": (Z02.replace("a@b.mssante.fr", ""), "102"),
+    "nobody read it": (N03.replace("a@b.mssante.fr", ""), "102"),
+    "not an address": (N02.replace("a@b.mssante.fr", "810000000017"), "102"),
     "line feeds": (Z01.replace("\r", "\r\n"), "199"),
     "no last CR": (Z01.removesuffix("\r"), "199"),
 }

@@ -26,7 +26,7 @@ async def session(sandbox: Sandbox, files: CertificateFiles | None = None) -> As
     """A submission session, encrypted, with the hospital's certificate unless another is given."""
     context = client_context(sandbox.certificates.ca, files or sandbox.certificates.mssante)
     client = aiosmtplib.SMTP(
-        hostname="localhost", port=sandbox.operator.port, start_tls=True, tls_context=context, timeout=10
+        hostname="localhost", port=sandbox.operator.port, start_tls=True, tls_context=context, timeout=60
     )
     await client.connect()
     try:

@@ -106,4 +106,4 @@ def test_fetching_without_authorities_of_its_own_is_refused(tmp_path: Path) -> N
 def test_a_wrong_setting_is_told_by_its_place(tmp_path: Path) -> None:
     result = run("check", "--config", configured(tmp_path, key="x", attempts=99))
     assert isinstance(result.exception, ConfigurationError)
-    assert "directory.settings.attempts" in result.exception.text
+    assert "pfi.yaml:3:5 : « attempts »" in result.exception.text

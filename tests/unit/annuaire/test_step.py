@@ -18,7 +18,8 @@ from pfi.engine.connector import (
     Nothing,
     Surroundings,
 )
-from pfi.engine.directory import Completed, DirectoryStep
+from pfi.engine.delivery import Claim
+from pfi.engine.directory import Completed, Completion, DirectoryStep
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
@@ -73,13 +74,13 @@ def to(*recipients: Recipient, **changes: Any) -> Delivery:
 
 
 async def completed(directory: Directory, of: Delivery) -> Completed:
-    told = await DirectoryStep(directory).complete(of)
+    told = await Completion(directory).complete(of)
     assert isinstance(told, Completed), told
     return told
 
 
 async def ended(directory: Directory, of: Delivery) -> Outcome:
-    told = await DirectoryStep(directory).complete(of)
+    told = await Completion(directory).complete(of)
     assert isinstance(told, Outcome), told
     return told
 
@@ -98,7 +99,13 @@ def addresses(recipients: tuple[Recipient, ...]) -> list[str]:
     ],
 )
 def test_only_mails_to_professionals_without_address_are_concerned(of: Delivery, expected: bool) -> None:
-    assert DirectoryStep.concerns(of) is expected
+    assert DirectoryStep.concerns(Claim(of, 7, "dpi", "mssante", "lineage")) is expected
+
+
+def test_what_must_no_longer_leave_needs_no_address() -> None:
+    claim = Claim(to(person("A")), 7, "dpi", "mssante", "lineage", resolve=True, look_only=True)
+    assert not DirectoryStep.concerns(claim)
+    assert DirectoryStep.concerns(replace(claim, look_only=False))
 
 
 async def test_a_professional_without_address_gets_the_one_mailbox() -> None:
@@ -202,9 +209,36 @@ async def test_a_defect_of_a_directory_is_an_absence() -> None:
     assert (outcome.kind, outcome.evidence) == (OutcomeKind.NOT_DELIVERED, {"directory": "BUG"})
 
 
-@pytest.mark.parametrize("answer", [AWAY, Nothing()])
-async def test_a_try_that_may_have_left_stays_in_doubt(answer: Lookup) -> None:
-    outcome = await DirectoryStep(book(A=answer)).complete(to(person("A")), resolve=True)
+async def test_a_try_that_may_have_left_stays_in_doubt_for_those_it_was_sent_to() -> None:
+    of = to(professional("b@x.fr"), person("A"))
+    outcome = await Completion(book(A=AWAY)).complete(of, resolve=True)
     assert isinstance(outcome, Outcome)
     assert outcome.kind is OutcomeKind.UNKNOWN
-    assert outcome.max_attempts == (None if isinstance(answer, Away) else 1)
+
+
+@pytest.mark.parametrize(("answer", "kind"), [(AWAY, OutcomeKind.NOT_DELIVERED), (Nothing(), OutcomeKind.REFUSED)])
+async def test_nothing_left_to_somebody_whose_address_was_never_known(answer: Lookup, kind: OutcomeKind) -> None:
+    outcome = await Completion(book(A=answer)).complete(to(person("A")), resolve=True)
+    assert isinstance(outcome, Outcome)
+    assert outcome.kind is kind
+
+
+async def test_a_mailbox_that_got_the_document_before_is_not_written_to_again() -> None:
+    told = await Completion(book(A=found("Office@x.fr"))).complete(to(person("A")), {"office@x.fr"})
+    assert isinstance(told, Completed)
+    assert told.reachable.recipients == ()
+    assert told.refused == ()
+
+
+async def test_without_directory_the_site_is_told_what_is_missing() -> None:
+    outcome = await Completion(None).complete(to(person("A")))
+    assert isinstance(outcome, Outcome)
+    assert (outcome.kind, outcome.code) == (OutcomeKind.REFUSED, "NO_MSS_ADDRESS")
+    assert "directory" in outcome.text
+
+
+async def test_one_person_at_two_structures_is_two_questions() -> None:
+    of = to(person("A", "1990000025"), person("A", "1990000033"))
+    outcome = await Completion(book()).complete(of)
+    assert isinstance(outcome, Outcome)
+    assert [each.address for each in outcome.recipients] == ["A/1990000025", "A/1990000033"]

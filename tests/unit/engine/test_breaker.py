@@ -1,5 +1,6 @@
 """The circuit breaker: one alert, one probe, everybody back."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -82,3 +83,47 @@ def test_an_attempt_begun_before_the_stop_does_not_reopen() -> None:
     breaker.failed()
     assert not breaker.passed()
     assert breaker.open_until is not None
+
+
+def test_pauses_of_a_destination_that_is_away_are_short_at_first_then_double_up_to_the_longest() -> None:
+    watch = Watch()
+    breaker = Breaker(60, watch, Random(1), first_seconds=10)  # noqa: S311  # replayable
+    pauses = []
+    for _ in range(5):
+        breaker.failed(away=True)
+        pauses.append(breaker.pause_left.total_seconds())
+        watch.passes(pauses[-1])
+        assert breaker.admit() is None
+    assert pauses == [10, 20, 40, 60, 60]
+    assert breaker.passed()
+    breaker.failed(away=True)
+    assert breaker.pause_left.total_seconds() == 10
+
+
+def test_a_refusal_of_everything_is_given_the_longest_pause_at_once() -> None:
+    watch = Watch()
+    breaker = Breaker(60, watch, Random(1), first_seconds=10)  # noqa: S311  # replayable
+    breaker.failed()
+    assert breaker.pause_left.total_seconds() == 60
+
+
+async def test_only_the_end_of_the_probe_decides() -> None:
+    breaker, watch = make()
+    breaker.failed()
+    watch.passes(61)
+    admitted, go_on = asyncio.Event(), asyncio.Event()
+
+    async def probe() -> bool:
+        assert breaker.admit() is None
+        admitted.set()
+        await go_on.wait()
+        return breaker.passed()
+
+    probing = asyncio.create_task(probe())
+    await admitted.wait()
+    assert not breaker.passed(), "an attempt begun before the stop"
+    breaker.abandoned()
+    assert breaker.admit() is not None, "the probe is still under way"
+    go_on.set()
+    assert await probing
+    assert breaker.open_until is None

@@ -15,7 +15,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 from pfi.model.errors import BugError, SenderDataError
-from pfi.standards.cda.narrative import Cell, Paragraph, Table, read_narrative
+from pfi.standards.cda.narrative import Cell, Media, Paragraph, Table, read_narrative
 from pfi.standards.pdf import typesetting
 from pfi.standards.pdf.copies import pdf_copies, render
 from pfi.standards.pdf.page import page_values
@@ -147,6 +147,18 @@ def test_a_number_is_never_cut_in_two(number: str, columns: int) -> None:
     lines = "\n".join(page.extract_text() for page in pages)
     assert lines.count(number) == 2 * columns
     assert "\u200b" not in number
+
+
+def test_an_image_is_no_wider_than_its_column() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (1200, 300)).save(out, "PNG")
+    image = Cell("", media=(Media("image/png", out.getvalue()),))
+    for columns in (1, 4, 12, 40):
+        block = page_values(read_narrative(cda()), MOMENT, (Table((), ((image,) * columns,)),))["sections"][-1][
+            "blocks"
+        ][0]
+        assert len(block["cells"]) == columns
+        assert all(0 < cell["images"][0]["width"] < block["columns"][cell["x"]] for cell in block["cells"])
 
 
 def test_a_row_is_not_parted_by_the_end_of_a_page() -> None:

@@ -99,3 +99,10 @@ def test_the_longest_lines_get_the_room_that_is_left() -> None:
     grid = place(Table((), (row("a", "une phrase bien plus longue que la première colonne"),)))
     assert grid.widths[1] > 5 * grid.widths[0]
     assert abs(sum(grid.widths) - PAGE_WIDTH) < 1
+
+
+def test_a_column_of_images_has_room_for_them() -> None:
+    image = Cell("", media=(Media("application/pdf", b"x"),))
+    grid = place(Table((), ((Cell("Compte rendu de biologie"), image), (Cell("un texte " * 50), image))))
+    assert grid.widths[1] > 80
+    assert not any(cell.cut for cell in grid.cells)

@@ -1,8 +1,8 @@
 import io
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pfi.standards.pdf import images
 from pfi.standards.pdf.images import pictures
@@ -26,6 +26,35 @@ def test_an_image_that_pdf_takes_is_left_as_it_is(form: str, mode: str) -> None:
     (picture,) = pictures(content)
     assert picture.content == content
     assert (picture.width, picture.height) == (20, 10)
+
+
+def colour_profile(space: Literal["sRGB", "LAB"] = "sRGB") -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes()
+
+
+def test_a_sound_colour_profile_stays_in_its_image() -> None:
+    content = encoded(Image.new("RGB", (20, 10)), "JPEG", icc_profile=colour_profile())
+    (picture,) = pictures(content)
+    assert picture.content == content
+
+
+@pytest.mark.parametrize(
+    ("mode", "profile"),
+    [
+        ("RGB", b"not a profile" * 20),
+        ("RGB", colour_profile()[:200]),
+        ("RGB", colour_profile()[:128] + b"\xff" * 400),
+        ("RGB", colour_profile("LAB")),
+        ("L", colour_profile()),
+        ("RGB", colour_profile()[:12] + b"link" + colour_profile()[16:]),
+    ],
+    ids=["not a profile", "cut short", "noise", "other colours", "colours for grey", "no device"],
+)
+def test_a_colour_profile_that_pdf_does_not_take_is_taken_away(mode: str, profile: bytes) -> None:
+    (picture,) = pictures(encoded(Image.new(mode, (20, 10), 90), "PNG", icc_profile=profile))
+    image = opened(picture.content)
+    assert "icc_profile" not in image.info
+    assert image.getpixel((1, 1)) == Image.new(mode, (20, 10), 90).getpixel((1, 1))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,21 @@
 """Books with rules of a site, written as a rule author writes them."""
 
 from functools import cache
+from typing import Any, Final
 
 from pfi.routing.rules import RuleBook, load_texts
+from tests.unit.routing.cases import flags
+
+NAMED_ONLY: Final[tuple[dict[str, Any], ...]] = (
+    {"confidentiality": "R"},
+    {"tags": ["sensitive_care"]},
+    {"tags": ["constitutional_genetics"], "prescriber": True},
+    {"reliability": ("VALI", "ANOM")},
+    {"birth_date": "20120601", "flags": flags(connexion_secrete=True, invisible_rep_legaux=True)},
+    {"type": "PRESC-BIO"},
+    {"type": "57833-6", "patient_class": "N"},
+)
+"""Documents to which no rule of a site adds anybody (obligations digest §6.2, §7)."""
 
 
 @cache

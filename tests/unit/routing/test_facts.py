@@ -6,8 +6,8 @@ from datetime import date, timedelta
 import pytest
 
 from pfi.model.document import CodedValue, Participant
-from pfi.model.parties import Author, Organization, Person, Recipient, RecipientKind
-from pfi.routing.facts import DocumentFacts, day_of, declared_physicians, is_minor, read_facts, rpps, same_person
+from pfi.model.parties import Author, Organization, Person, Recipient, RecipientKind, rpps
+from pfi.routing.facts import DocumentFacts, day_of, declared_physicians, is_minor, read_facts, same_person
 from pfi.routing.rulefile import Setting
 from pfi.routing.specimen import Specimen
 from tests.unit.routing.cases import case, shipped_rules, with_header, with_submission

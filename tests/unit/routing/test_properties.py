@@ -28,6 +28,8 @@ EFFECTS = st.one_of(
     ),
     st.just({"add_recipients": [{"address": "pharmacie@ville.mssante.fr", "kind": "organization"}]}),
     st.just({"derive_recipients": list(DerivedRole)}),
+    st.just({"derive_recipients": list(DerivedRole), "annuaire": True}),
+    st.just({"annuaire": True}),
     st.just({"add_recipients": [{"address": "cabinet@ville.mssante.fr", "kind": "professional"}], "priority": "high"}),
 )
 WHENS: st.SearchStrategy[dict[str, Any]] = st.one_of(

@@ -46,6 +46,7 @@ WORDS: dict[type, set[str]] = {
 }
 
 NAMES_OF_THE_ENGINE = {
+    "ADDRESS_LOOKED_UP",
     "CIT_OPPOSED",
     "DATE_UNKNOWN",
     "DESTDMP",

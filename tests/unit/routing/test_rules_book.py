@@ -95,6 +95,7 @@ def test_the_example_has_every_effect_and_its_tests_exercise_every_rule() -> Non
         "hold",
         "add_recipients",
         "derive_recipients",
+        "annuaire",
         "mailbox",
         "priority",
         "schedule",

@@ -11,7 +11,7 @@ from pfi.routing.decide import decide
 from pfi.routing.rules import RuleBook, load_texts
 from pfi.routing.specimen import Specimen, specimen
 from tests.unit.routing.cases import case, decided, flags, rules_of, shipped_rules, with_header, with_submission
-from tests.unit.routing.site_cases import site_book
+from tests.unit.routing.site_cases import NAMED_ONLY, site_book
 
 HIGH = "priority: high"
 DENY = "deny: {code: NON}"
@@ -191,18 +191,7 @@ def test_recipients_are_added_where_nothing_reserves_the_document() -> None:
     assert decided(case(), book)[Channel.CIT].recipients == decided(case())[Channel.CIT].recipients
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"confidentiality": "R"},
-        {"tags": ["sensitive_care"]},
-        {"tags": ["constitutional_genetics"], "prescriber": True},
-        {"reliability": ("VALI", "ANOM")},
-        {"birth_date": "20120601", "flags": flags(connexion_secrete=True, invisible_rep_legaux=True)},
-        {"type": "PRESC-BIO"},
-        {"type": "57833-6", "patient_class": "N"},
-    ],
-)
+@pytest.mark.parametrize("given", NAMED_ONLY)
 def test_nobody_is_added_where_only_explicit_recipients_are_admitted(given: dict[str, Any]) -> None:
     book = site_book(
         "UNE | | add_recipients: [{address: a@ch-exemple.mssante.fr, kind: organization}]",
@@ -505,6 +494,9 @@ EFFECTS = (
     "hold: {code: ATTENTE, until: identity_qualified}",
     "add_recipients: [{address: a@un.mssante.fr, kind: professional}]",
     "derive_recipients: [medecin_traitant, prescriber, referring, informed]",
+    "derive_recipients: [medecin_traitant, prescriber, referring, informed], annuaire: true",
+    "annuaire: true",
+    "annuaire: false",
     "mailbox: labo",
     HIGH,
     "schedule: {days: [mon], from: '08:00', to: '09:00'}",

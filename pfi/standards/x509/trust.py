@@ -1,11 +1,11 @@
-"""Whom the DMP connector trusts: authorities and revocation lists, for our certificates and for the server's."""
+"""Whom a connector trusts: authorities and revocation lists, for our certificates and for the server's."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 
-from connectors.dmp.settings import DmpSettings
 from pfi.model.clock import Clock
 from pfi.model.errors import ConfigurationError
 from pfi.standards.x509.chain import check_chain, read_authorities
@@ -13,16 +13,29 @@ from pfi.standards.x509.identity import CertifiedKey, check_dates
 from pfi.standards.x509.revocation import RevocationLists, Standing, is_out_of_date, is_signed, read_lists
 
 
+@dataclass(frozen=True, slots=True)
+class TrustFiles:
+    """Where trust comes from: `servers` and `ours` are the authorities (PEM) of their certificates and of our own,
+    `lists` the revocation lists; `required` refuses a certificate of which no current list tells. `ours` absent: the
+    chain of our own is not checked. `settings` names, in French, the settings that hold authorities."""
+
+    servers: Path
+    ours: Path | None
+    lists: tuple[Path, ...]
+    required: bool
+    settings: str
+
+
 class Trust:
     """Read at `open`, read again at each `refresh`. What can no longer be read leaves what is known in place."""
 
-    def __init__(self, settings: DmpSettings, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, files: TrustFiles, clock: Clock) -> None:
+        self._files = files
         self._clock = clock
-        self._authorities: tuple[x509.Certificate, ...] = ()
+        self._ours: tuple[x509.Certificate, ...] = ()
         self._servers: tuple[x509.Certificate, ...] = ()
         self._lists = RevocationLists()
-        self._files: dict[Path, tuple[x509.CertificateRevocationList, ...]] = {}
+        self._found: dict[Path, tuple[x509.CertificateRevocationList, ...]] = {}
         self.faults: dict[str, ConfigurationError] = {}
         """What is wrong with the files, by their path."""
 
@@ -36,16 +49,17 @@ class Trust:
         try:
             self._read_authorities()
         except ConfigurationError as error:
-            self.faults = {str(self._path): error}
+            self.faults = {str(self._files.ours or self._files.servers): error}
             return
         self._read_lists(now)
 
     def vet(self, key: CertifiedKey, subject: str, now: datetime) -> None:
         """Dates, chain and revocation of a certificate of ours. Raises ConfigurationError."""
         check_dates(key.certificate, subject, now)
-        issuers = check_chain(key.certificate, key.chain, self._authorities, subject=subject, now=now)
-        required = self._settings.certificates.crl_required
-        self._lists.check(key.certificate, subject=subject, now=now, required=required)
+        issuers: tuple[x509.Certificate, ...] = ()
+        if self._files.ours is not None:
+            issuers = check_chain(key.certificate, key.chain, self._ours, subject=subject, now=now)
+        self._lists.check(key.certificate, subject=subject, now=now, required=self._files.required)
         for issuer in issuers:
             self._lists.check(issuer, subject=f"certificat de l'autorité du {subject}", now=now, required=False)
 
@@ -54,22 +68,18 @@ class Trust:
         standing = self._lists.standing(server, self._clock())
         if standing is Standing.REVOKED:
             return "certificate revoked"
-        if standing is Standing.UNKNOWN and self._settings.certificates.crl_required:
+        if standing is Standing.UNKNOWN and self._files.required:
             return "no current revocation list"
         return ""
 
-    @property
-    def _path(self) -> Path:
-        return self._settings.certificates.authorities or self._settings.tls.ca
-
     def _read_authorities(self) -> None:
-        ours, servers = read_authorities(self._path), read_authorities(self._settings.tls.ca)
-        self._authorities, self._servers = ours, servers
+        ours = read_authorities(self._files.ours) if self._files.ours is not None else ()
+        self._ours, self._servers = ours, read_authorities(self._files.servers)
 
     def _read_lists(self, now: datetime) -> None:
         faults: dict[str, ConfigurationError] = {}
-        signers = (*self._authorities, *self._servers)
-        for path in self._settings.certificates.crl:
+        signers = (*self._ours, *self._servers)
+        for path in self._files.lists:
             try:
                 found = read_lists(path)
             except ConfigurationError as error:
@@ -80,15 +90,15 @@ class Trust:
                     "CRL_UNTRUSTED",
                     f"La liste de révocation {path} n'est signée par aucune des autorités configurées : elle ne "
                     "sert à rien.",
-                    "Ajouter le certificat de l'autorité qui la publie à « certificates.authorities » ou à « tls.ca ».",
+                    f"Ajouter le certificat de l'autorité qui la publie à {self._files.settings}.",
                 )
                 continue
-            self._files[path] = found
+            self._found[path] = found
             if any(is_out_of_date(each, now) for each in found):
                 faults[str(path)] = ConfigurationError(
                     "CRL_OUT_OF_DATE",
                     f"La liste de révocation {path} est périmée.",
                     "La télécharger de nouveau (« certificates.crl » du moteur peut le faire).",
                 )
-        self._lists = RevocationLists.of((crl for found in self._files.values() for crl in found), signers)
+        self._lists = RevocationLists.of((crl for found in self._found.values() for crl in found), signers)
         self.faults = faults
