@@ -27,6 +27,9 @@ from pfi.model.errors import ConfigurationError
 
 Said = TypeVar("Said")
 
+_BOOK = "au carnet d'adresses du site (« directory » du fichier de règles)"
+_KINDS = {"PER": "nominative", "ORG": "organisation", "APP": "applicative", "CAB": "cabinet"}
+"""Types of mailbox (TRE_R257), in words."""
 _OUTCOMES = {Found: "found", Ambiguous: "ambiguous", Nothing: "nothing", Away: "away"}
 
 
@@ -102,7 +105,7 @@ def check(config_path: Path) -> None:
     console = Console()
     for result in results:
         mark = "[green]✔[/]" if result.ok else "[red]✘[/]"
-        console.print(f"{mark} [bold]{escape(result.subject)}[/] {escape(result.text)}", highlight=False)
+        console.print(f"{mark} [bold]{escape(result.subject)}[/] : {escape(result.text)}", highlight=False)
     sys.exit(0 if all(result.ok for result in results) else 1)
 
 
@@ -162,12 +165,21 @@ def _print(lookup: Lookup) -> None:
     console = Console(highlight=False)
     if isinstance(lookup, Away):
         console.print(f"[bold yellow]Pas de réponse[/] ({escape(lookup.code)}) {escape(lookup.text)}")
+        console.print("« pfi annuaire check » vérifie l'accès à l'annuaire.")
     elif isinstance(lookup, Nothing):
-        console.print("[bold red]Aucune boîte MSSanté publiée.[/]")
+        console.print("[bold red]Aucune boîte MSSanté publiée[/] : le PFI n'écrirait pas à ce destinataire.")
+        console.print(f"Vérifier l'identifiant, ou inscrire l'adresse {_BOOK}.")
     elif isinstance(lookup, Ambiguous):
         console.print("[bold yellow]Aucune boîte ne s'impose[/] : le PFI n'écrirait à aucune de celles-ci.")
+        console.print(f"Inscrire la bonne {_BOOK} ; « --structure » précise la recherche d'un professionnel.")
+    else:
+        console.print("[bold green]Une boîte s'impose[/] : le PFI écrirait à celle-ci.")
     if mailboxes := _of(lookup):
-        table = Table("Adresse", "Type", "Structure", "Service ou nom", "Lieu", box=None)
+        table = Table(box=None)
+        for heading in ("Adresse", "Type", "Structure", "Service ou nom", "Lieu"):
+            # An address that is cut cannot be copied.
+            table.add_column(heading, overflow="fold", no_wrap=heading == "Adresse")
         for each in mailboxes:
-            table.add_row(*map(escape, (each.address, each.kind, each.structure, each.label, each.place)))
+            kind = _KINDS.get(each.kind, each.kind)
+            table.add_row(*map(escape, (each.address, kind, each.structure, each.label, each.place)))
         console.print(table)

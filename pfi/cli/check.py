@@ -39,4 +39,4 @@ def _print(results: tuple[CheckResult, ...]) -> None:
     console = Console()
     for result in results:
         mark = "[green]✔[/]" if result.ok else "[red]✘[/]"
-        console.print(f"{mark} [bold]{escape(result.subject)}[/] {escape(result.text)}", highlight=False)
+        console.print(f"{mark} [bold]{escape(result.subject)}[/] : {escape(result.text)}", highlight=False)

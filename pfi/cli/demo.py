@@ -159,7 +159,8 @@ class _Demo:
         self._console.rule("[bold]PFI : démonstration")
         async with Sandbox(self._directory / "bac-a-sable") as sandbox:
             configuration = write_configuration(self._directory / "pfi.yaml", sandbox)
-            logs.configure(configuration.settings.logs)
+            # The demonstration orders faults: their warnings, amid the table, would look like mistakes.
+            logs.configure(configuration.settings.logs.model_copy(update={"level": "error"}))
             self._prepare(sandbox, configuration)
             engine = Engine(configuration)
             self._console.print(
@@ -247,10 +248,11 @@ class _Demo:
 
     def _print(self, views: dict[str, MessageView], configuration: Configuration) -> None:
         table = Table(title="Ce que chaque document est devenu", show_lines=True, expand=True)
-        for heading, ratio in (("Exemple", 4), ("Type", 3), ("De", 1), ("ACK", 1)):
-            table.add_column(heading, ratio=ratio, no_wrap=heading in ("De", "ACK"), min_width=4)
-        for heading in ("DMP", "MSSanté professionnels", "MSSanté citoyenne", "Accusés métier"):
-            table.add_column(heading, ratio=4)
+        table.add_column("Exemple", ratio=5, overflow="fold")
+        for heading, width in (("Type", 7), ("De", 3), ("ACK", 3)):
+            table.add_column(heading, width=width)
+        for heading, ratio in (("DMP", 5), ("MSSanté pros", 5), ("MSSanté citoyenne", 5), ("Accusés métier", 5)):
+            table.add_column(heading, ratio=ratio, overflow="fold")
         for step in STEPS:
             table.add_row(*self._row(step, views[step.file], configuration))
         self._console.print(table)
@@ -260,8 +262,7 @@ class _Demo:
         code = self._acks[step.file]
         yield step.story
         if submission is not None:
-            header = submission.documents[0].header
-            yield escape(f"{header.code.code} {header.code.label}")
+            yield escape(submission.documents[0].header.code.code)
         else:
             yield "-"
         yield escape(view.message["sender"].upper())
@@ -289,8 +290,9 @@ class _Demo:
         )
         config = self._directory / "pfi.yaml"
         shown = self._ids["messages/adresse-inconnue.hl7"]
+        hint = "" if shutil.which("pfi") else f" (après « source {Path(sys.executable).parent / 'activate'} »)"
         self._console.print(
-            f"Pour aller plus loin :\n"
+            f"Pour aller plus loin{hint} :\n"
             f"  pfi messages --config {config}\n"
             f"  pfi show {shown} --config {config}\n"
             f"  pfi explain {self._samples / 'messages/biologie-hors-sejour.hl7'} --out out/explain",

@@ -19,7 +19,7 @@ from pfi.engine import logs
 from pfi.engine.configuration import Configuration
 from pfi.engine.connector import Surroundings
 from pfi.engine.desk import open_desk
-from pfi.engine.interpretation import ins_keys
+from pfi.engine.patientkeys import ins_keys
 from pfi.engine.settings import LogSettings
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.decision import Channel

@@ -11,8 +11,10 @@ from rich.console import Console
 from pfi.cli.explanation import Explanation, as_object, print_page
 from pfi.cli.options import json_option, optional_configuration
 from pfi.engine import logs
+from pfi.engine.conclusion import conclude
 from pfi.engine.folder import PatientEvents, event_keys, read_file
-from pfi.engine.interpretation import Interpretation, conclude, patient_keys
+from pfi.engine.interpretation import Interpretation
+from pfi.engine.patientkeys import patient_keys
 from pfi.engine.settings import LogSettings, Settings
 from pfi.model.clock import system_clock
 from pfi.model.errors import SenderDataError

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pfi.engine.interpretation import Conclusion, Interpretation, Kind
+from pfi.engine.conclusion import Conclusion
+from pfi.engine.interpretation import Interpretation, Kind
 from pfi.engine.settings import Settings
 from pfi.model.decision import Action, Channel, Decision, Priority, Trigger
 from pfi.model.finding import Finding, Severity

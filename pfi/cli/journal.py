@@ -15,9 +15,9 @@ from rich.table import Table
 from pfi.cli.desk import at_desk
 from pfi.cli.message_page import print_message
 from pfi.cli.options import config_option, json_option
-from pfi.cli.outcomes import KINDS, STATES, state_text
+from pfi.cli.outcomes import KINDS, STATES, mail_kind, moment, state_text
 from pfi.engine.configuration import Configuration
-from pfi.engine.journal import MessageFilter
+from pfi.engine.journal import MessageFilter, MessageLine
 from pfi.model.errors import SenderDataError
 
 
@@ -72,20 +72,33 @@ def messages(
     if as_json:
         _dump([{name: getattr(line, name) for name in line.__dataclass_fields__} for line in lines])
         return
-    table = Table("N°", "Reçu (UTC)", "Émetteur", "MSH-10", "Type", "Genre", "ACK", "Livraisons")
+    if not lines:
+        click.echo("Aucun message.")
+        return
+    console = Console()
+    table = Table()
+    for heading in ("N°", "Reçu (UTC)", "Émetteur", "MSH-10", "Genre", "ACK", "Livraisons"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "Reçu (UTC)")
     for line in lines:
         deliveries = ", ".join(f"{channel} {state_text(each)}" for channel, each, _code in line.deliveries)
+        by_mail = line.message_type.startswith("MAIL^")
         table.add_row(
             str(line.id),
-            f"{line.received_at:%Y-%m-%d %H:%M:%S}",
+            moment(console, line.received_at),
             escape(line.sender),
-            escape(line.control_id),
-            escape(line.message_type),
-            KINDS[line.kind],
+            "-" if by_mail else escape(line.control_id),
+            _kind(line, by_mail=by_mail),
             line.ack_code or "-",
             deliveries or "-",
         )
-    Console().print(table)
+    console.print(table)
+
+
+def _kind(line: MessageLine, *, by_mail: bool) -> str:
+    """What a message is; a notification by its own name."""
+    if line.kind == "mail_report":
+        return mail_kind(line.message_type)
+    return KINDS[line.kind] if by_mail else f"{KINDS[line.kind]} {escape(line.message_type)}"
 
 
 @click.command(short_help="Montre tout ce qui est advenu d'un message.")

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pfi.cli.desk import at_desk
 from pfi.cli.options import config_option, json_option
-from pfi.cli.outcomes import MAIL_STATES, coloured, mail_kind, state_text
+from pfi.cli.outcomes import MAIL_STATES, coloured, mail_kind, moment, state_text
 from pfi.engine.configuration import Configuration
 from pfi.engine.desk import Desk
 from pfi.engine.journal import Row
@@ -37,7 +37,9 @@ def list_mails(config_path: Path, state: str | None, limit: int, as_json: bool) 
     if as_json:
         click.echo(orjson.dumps([dict(row) for row in rows], default=str, option=orjson.OPT_INDENT_2).decode())
     elif rows:
-        Console().print(_table(rows))
+        console = Console()
+        console.print(_table(console, rows))
+        _say_what_waits(console, rows)
     else:
         click.echo("Aucun courriel reçu.")
 
@@ -50,8 +52,8 @@ def release(message_id: int, config_path: Path) -> None:
     _decide(
         config_path,
         lambda decisions: decisions.release(message_id),
-        "document remis au logiciel prévu",
-        "documents remis au logiciel prévu",
+        "document libéré : un moteur en marche le remet",
+        "documents libérés : un moteur en marche les remet",
     )
 
 
@@ -83,20 +85,32 @@ def _decide(config_path: Path, act: Callable[[MailDecisions], Awaitable[Decided]
     sys.exit(0 if done.count else 1)
 
 
-def _table(rows: tuple[Row, ...]) -> Table:
-    table = Table("N°", "Reçu (UTC)", "Boîte", "Genre", "État", "Code", "Documents")
+def _say_what_waits(console: Console, rows: tuple[Row, ...]) -> None:
+    """The decisions that a person has to take, under the table."""
+    waiting = [row["message_id"] for row in rows if any(each["state"] == "held" for each in row["documents"])]
+    if waiting:
+        console.print(
+            f"Décision à prendre pour : {', '.join(map(str, waiting))}. « pfi show N » dit pourquoi, "
+            "« pfi mail release N » remet au logiciel prévu, « pfi mail dismiss N » écarte.",
+            highlight=False,
+        )
+
+
+def _table(console: Console, rows: tuple[Row, ...]) -> Table:
+    table = Table()
+    for heading in ("N°", "Reçu (UTC)", "Boîte", "Genre", "État", "Documents"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "Reçu (UTC)")
     for row in rows:
         documents = "\n".join(
-            f"{escape(each['line'] or '-')} {state_text(each['state'])} {escape(each['code'])}".rstrip()
+            " ".join(filter(None, (escape(each["line"]), state_text(each["state"]), escape(each["code"]))))
             for each in row["documents"]
         )
         table.add_row(
             str(row["message_id"]),
-            f"{row['received_at']:%Y-%m-%d %H:%M:%S}",
+            moment(console, row["received_at"]),
             escape(row["mailbox"]),
             mail_kind(row["message_type"]),
-            coloured(MAIL_STATES, row["state"]),
-            escape(row["code"]),
+            "\n".join(filter(None, (coloured(MAIL_STATES, row["state"]), escape(row["code"])))),
             documents or "-",
         )
     return table

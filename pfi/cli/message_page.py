@@ -21,6 +21,7 @@ from pfi.cli.outcomes import (
     WAITS_FOR,
     coloured,
     mail_kind,
+    shown_mailbox,
     state_text,
 )
 from pfi.engine.journal import MessageView
@@ -60,10 +61,16 @@ def print_message(console: Console, view: MessageView) -> None:
         _section(console, f"Constats {when}", ("Gravité", "Code", "Où", "Constat"), _findings(view, run))
         _section(console, f"Décisions {when}", ("Canal", "Décision", "Code", "Pourquoi"), _decisions(view, run))
     _section(console, "Livraisons", ("Canal", "État", "Essais", "Code", "Texte"), _deliveries(view))
-    _section(console, "Essais", ("Canal", "N°", "Début (UTC)", "Durée", "Résultat", "Code", "Texte"), _attempts(view))
+    _section(console, "Essais", ("Canal", "N°", "Début (UTC)", "Durée", "Résultat", "Code et texte"), _attempts(view))
     _section(console, "Boîtes aux lettres", ("Adresse", "Résultat", "Code", "DSN"), _recipients(view))
     _section(console, "Lectures", ("Lecteur", "Résultat", "Code", "Texte"), _readings(view))
-    _section(console, "Remises", ("Quoi", "À qui", "État", "Essais", "Code", "Texte"), _handovers(view))
+    _section(console, "Remises", ("Quoi", "À qui", "État", "Essais", "Code et texte"), _handovers(view))
+    if any(row["state"] == "held" for row in view.handovers):
+        number = message["id"]
+        console.print(
+            f"Décision à prendre : « pfi mail release {number} » remet, « pfi mail dismiss {number} » écarte.",
+            highlight=False,
+        )
     _section(console, "Accusés métier", ("ZAM", "Réponse", "Boîte", "État", "Essais"), _acks(view))
     _section(console, "Événements", ("Heure (UTC)", "Événement", "Détail"), _events(view))
 
@@ -89,7 +96,7 @@ def _mail_lines(view: MessageView) -> list[str]:
             f"reçu le {message['received_at']:%Y-%m-%d à %H:%M:%S} UTC",
             " ".join(filter(None, ("État :", coloured(MAIL_STATES, row["state"]), escape(row["code"]))))
             + (f" : {escape(row['text'])}" if row["text"] else ""),
-            f"Réponse : {ANSWERS[row['answer']]} {escape(row['answer_to'])}".rstrip(),
+            f"Réponse : {ANSWERS[row['answer']]} {escape(shown_mailbox(row['answer_to']))}".rstrip(),
         )
     ]
 
@@ -155,11 +162,10 @@ def _attempts(view: MessageView) -> list[tuple[str, ...]]:
         (
             channels.get(row["delivery_id"], ""),
             str(row["number"]),
-            f"{row['started_at']:%H:%M:%S.%f}"[:-3],
+            f"{row['started_at']:%H:%M:%S}",
             f"{(row['ended_at'] - row['started_at']).total_seconds() * 1000:.0f} ms",
             coloured(OUTCOMES, row["outcome"]),
-            escape(row["code"]),
-            escape(row["text"]),
+            _code_and_text(row),
         )
         for row in view.attempts
     ]
@@ -167,7 +173,12 @@ def _attempts(view: MessageView) -> list[tuple[str, ...]]:
 
 def _recipients(view: MessageView) -> list[tuple[str, ...]]:
     return [
-        (escape(row["address"]), coloured(OUTCOMES, row["outcome"]), escape(row["code"]), coloured(DSN, row["dsn"]))
+        (
+            escape(shown_mailbox(row["address"])),
+            coloured(OUTCOMES, row["outcome"]),
+            escape(row["code"]),
+            coloured(DSN, row["dsn"]),
+        )
         for row in view.recipients
     ]
 
@@ -175,7 +186,7 @@ def _recipients(view: MessageView) -> list[tuple[str, ...]]:
 def _readings(view: MessageView) -> list[tuple[str, ...]]:
     return [
         (
-            escape(row["address"]),
+            escape(shown_mailbox(row["address"])),
             "[green]lu ou intégré[/]" if row["success"] else "[red]non intégré[/]",
             escape(row["code"]),
             escape(row["text"]),
@@ -188,14 +199,18 @@ def _handovers(view: MessageView) -> list[tuple[str, ...]]:
     return [
         (
             HANDOVERS[row["kind"]],
-            escape(row["recipient"] or row["line"] or "-"),
+            escape(shown_mailbox(row["recipient"]) or row["line"] or "-"),
             state_text(row["state"]),
             str(row["attempts"]),
-            escape(row["code"]),
-            escape(row["text"]),
+            _code_and_text(row),
         )
         for row in view.handovers
     ]
+
+
+def _code_and_text(row: Mapping[str, Any]) -> str:
+    """In one cell: on 80 columns a code of its own column is cut."""
+    return " ".join(filter(None, (f"[bold]{escape(row['code'])}[/]" if row["code"] else "", escape(row["text"]))))
 
 
 def _acks(view: MessageView) -> list[tuple[str, ...]]:
@@ -203,7 +218,7 @@ def _acks(view: MessageView) -> list[tuple[str, ...]]:
         (
             row["event"],
             "Y" if row["success"] else f"N {escape(row['error_code'])}",
-            escape(row["mailbox"]),
+            escape(shown_mailbox(row["mailbox"])),
             state_text(row["state"]),
             str(row["attempts"]),
         )
@@ -226,5 +241,5 @@ def _detail(detail: Mapping[str, Any]) -> str:
             value = ", ".join(f"{key} {CHANGES.get(each, each)}" for key, each in value.items())
         word = _DETAILS.get(name, name)
         if word is not None and value not in ("", None):
-            parts.append(f"{word} {value}".strip())
+            parts.append(f"{word} {shown_mailbox(str(value))}".strip())
     return " ; ".join(parts)

@@ -1,13 +1,18 @@
 """French words for what became of a document: shared by `pfi demo`, `pfi messages` and `pfi show`."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
+from rich.console import Console
 from rich.markup import escape
 
 from pfi.engine.journal import MessageView
 from pfi.model.decision import Trigger
+from pfi.standards.mail.address import PATIENT_DOMAIN
 
+_WIDE: Final = 110
+"""Columns of a terminal that has room for everything."""
 STATES: Mapping[str, tuple[str, str]] = {
     "waiting": ("attend le précédent", "yellow"),
     "queued": ("à retenter", "yellow"),
@@ -144,6 +149,17 @@ def mail_kind(message_type: str) -> str:
     """What a received mail is, by its message type."""
     kind = message_type.removeprefix("MAIL^")
     return MAIL_KINDS.get(kind, kind)
+
+
+def moment(console: Console, at: datetime) -> str:
+    """A date and a time for a table: on two lines where there is no room for a whole one."""
+    return f"{at:%Y-%m-%d}{' ' if console.width >= _WIDE else chr(10)}{at:%H:%M:%S}"
+
+
+def shown_mailbox(address: str) -> str:
+    """An address on the terminal. That of a patient begins by their INS, which is not shown; `--json` has it."""
+    _name, at, domain = address.rpartition("@")
+    return f"(patient)@{domain}" if at and domain.lower() == PATIENT_DOMAIN else address
 
 
 def state_text(state: str) -> str:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pfi import __version__
+from pfi.engine.conclusion import Conclusion, acknowledgment
 from pfi.engine.configuration import Configuration
 from pfi.engine.connector import Connector, Preview, Surroundings
-from pfi.engine.interpretation import Conclusion, Interpretation, acknowledgment, plan
+from pfi.engine.interpretation import Interpretation
+from pfi.engine.plan import plan
 from pfi.engine.reporting import at_intake, ordered, refusal
 from pfi.model.acknowledgment import AckCode, BusinessAck, BusinessEvent
 from pfi.model.clock import IdSource

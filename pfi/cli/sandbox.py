@@ -8,7 +8,7 @@ import click
 import uvloop
 
 
-@click.command(short_help="Démarre le bac à sable : faux DMP, faux opérateur MSSanté, faux DPI.")
+@click.command(short_help="Démarre le bac à sable : faux DMP, opérateur MSSanté, DPI, INSi, Annuaire Santé.")
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
@@ -34,9 +34,12 @@ import uvloop
     help="Domaine de messagerie où toute boîte existe, sauf celles qui commencent par « inconnu » (répétable).",
 )
 @click.option("--dmp-port", default=0, metavar="PORT", help="Port du DMP (0 = au choix du système).")
-@click.option("--smtp-port", default=0, metavar="PORT", help="Port de l'opérateur MSSanté.")
+@click.option("--smtp-port", default=0, metavar="PORT", help="Port de l'opérateur MSSanté (SMTP).")
+@click.option("--imap-port", default=0, metavar="PORT", help="Port des boîtes aux lettres de l'opérateur (IMAP).")
 @click.option("--dpi-port", default=0, metavar="PORT", help="Port du DPI (MLLP).")
 @click.option("--dpi-tls-port", default=0, metavar="PORT", help="Port du DPI (MLLP sur TLS).")
+@click.option("--insi-port", default=0, metavar="PORT", help="Port du téléservice INSi.")
+@click.option("--annuaire-port", default=0, metavar="PORT", help="Port de l'Annuaire Santé et de la liste blanche.")
 @click.option("--control-port", default=0, metavar="PORT", help="Port de pilotage (pannes, état), en HTTP local.")
 @click.option("--light", is_flag=True, help="Puits rapides qui acceptent tout, pour les mesures.")
 @click.option("--json", "as_json", is_flag=True, help="Une ligne de JSON quand tout est prêt.")
@@ -47,13 +50,19 @@ def sandbox(
     domains: tuple[str, ...],
     dmp_port: int,
     smtp_port: int,
+    imap_port: int,
     dpi_port: int,
     dpi_tls_port: int,
+    insi_port: int,
+    annuaire_port: int,
     control_port: int,
     light: bool,
     as_json: bool,
 ) -> None:
-    """Démarre un faux DMP, un faux opérateur MSSanté et un faux DPI, aussi stricts que les vrais, jusqu'à Ctrl-C."""
+    """Démarre de faux services, aussi stricts que les vrais, jusqu'à Ctrl-C.
+
+    Ce sont un DMP, un opérateur MSSanté (envoi et boîtes), un DPI, un téléservice INSi et un Annuaire Santé.
+    """
     try:
         from connectors.sandbox.__main__ import serve
         from connectors.sandbox.sandbox import Ports, Sandbox
@@ -61,7 +70,16 @@ def sandbox(
         click.secho(f"Le bac à sable n'est pas installé ({error.name} manque).", fg="red", err=True)
         click.echo("Installer l'extra « sandbox » : pip install 'pfi[sandbox]'.", err=True)
         sys.exit(2)
-    ports = Ports(dmp_port, smtp_port, dpi_port, dpi_tls_port, control_port)
+    ports = Ports(
+        dmp=dmp_port,
+        smtp=smtp_port,
+        dpi=dpi_port,
+        dpi_tls=dpi_tls_port,
+        control=control_port,
+        insi=insi_port,
+        imap=imap_port,
+        annuaire=annuaire_port,
+    )
     service = Sandbox(directory, ports=ports, light=light, pack=pack, keep=True)
     # aiosmtpd upgrades connections with asyncio's own TLS: only the sinks run on uvloop.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if light else None) as runner:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pfi.engine.conclusion import Conclusion, acknowledgment
 from pfi.engine.connector import Peer
-from pfi.engine.interpretation import Conclusion, Interpretation, Kind, acknowledgment
+from pfi.engine.interpretation import Interpretation, Kind
 from pfi.engine.logs import get_logger
 from pfi.model.acknowledgment import AckCode
 from pfi.model.clock import IdSource

@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from pfi.engine.interpretation import Planned
-from pfi.engine.settings import HoldSettings, Settings
+from pfi.engine.plan import Planned
+from pfi.engine.senders import HoldSettings
+from pfi.engine.settings import Settings
 from pfi.model.decision import Action, Trigger
 from pfi.store.messages import NewDelivery
 from pfi.store.states import DeliveryState

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from pfi.engine.conclusion import conclude
 from pfi.engine.context import Context
 from pfi.engine.folder import Folder
-from pfi.engine.interpretation import Interpretation, Kind, conclude
+from pfi.engine.interpretation import Interpretation, Kind
 from pfi.engine.logs import get_logger
 from pfi.engine.patientfile import PatientFile, state_of
 from pfi.engine.reading import Reader

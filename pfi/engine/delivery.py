@@ -11,7 +11,8 @@ from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome,
 from pfi.model.parties import Recipient, RecipientKind
 from pfi.model.patient import Patient
 from pfi.model.submission import Request, Submission
-from pfi.store.deliveries import EndedAttempt, RecipientRow, Work
+from pfi.store.attempts import EndedAttempt, RecipientRow
+from pfi.store.deliveries import Work
 from pfi.store.states import DeliveryState
 
 _SETTLED = (OutcomeKind.DELIVERED, OutcomeKind.REFUSED)

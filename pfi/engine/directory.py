@@ -18,7 +18,7 @@ from pfi.engine.logs import get_logger
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
 from pfi.model.parties import Recipient
-from pfi.store import deliveries
+from pfi.store import attempts, deliveries
 from pfi.store.database import STORE_ERRORS
 
 _LOG = get_logger("directory")
@@ -168,7 +168,7 @@ class DirectoryStep:
 
     async def _write(self, claim: Claim, delivery: Delivery) -> bool:
         async with self._context.database.transaction() as connection:
-            return await deliveries.address(
+            return await attempts.address(
                 connection,
                 claim.id,
                 self._context.worker,

@@ -5,15 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from pfi.engine.interpretation import (
-    Interpretation,
-    ProfileFor,
-    ins_keys,
-    interpret,
-    interpret_cda,
-    local_keys,
-    patient_keys,
-)
+from pfi.engine.interpretation import Interpretation, ProfileFor, interpret, interpret_cda
+from pfi.engine.patientkeys import ins_keys, local_keys, patient_keys
 from pfi.engine.settings import Settings
 from pfi.identity.history import combine, fold
 from pfi.identity.ins import is_test

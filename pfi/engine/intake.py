@@ -11,25 +11,20 @@ from datetime import datetime, timedelta
 from pfi.engine import reporting
 from pfi.engine.arrival import Arrival, header_of, new_documents, same_request
 from pfi.engine.birth import newborn
+from pfi.engine.conclusion import Conclusion, conclude
 from pfi.engine.connector import Answer, Peer
 from pfi.engine.context import Context
 from pfi.engine.delivery import Claim
 from pfi.engine.families import Families
-from pfi.engine.interpretation import (
-    Conclusion,
-    Interpretation,
-    Kind,
-    Planned,
-    conclude,
-    plan,
-)
+from pfi.engine.interpretation import Interpretation, Kind
 from pfi.engine.lineage import among, aware, with_family
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.patientfile import PatientFile, state_of
+from pfi.engine.plan import Planned, plan
 from pfi.engine.processing import Processing
 from pfi.engine.reading import Reader
-from pfi.engine.settings import HoldSettings
+from pfi.engine.senders import HoldSettings
 from pfi.model.acknowledgment import AckCode, AckError, TechnicalAck
 from pfi.model.adt import PatientEvent
 from pfi.model.finding import Finding, Severity

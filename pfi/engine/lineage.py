@@ -7,7 +7,8 @@ by mail to delete what they were never sent.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pfi.engine.interpretation import Conclusion, Interpretation
+from pfi.engine.conclusion import Conclusion
+from pfi.engine.interpretation import Interpretation
 from pfi.model.decision import Action, Channel, Decision, Reason
 from pfi.model.delivery import Delivery, Fate
 from pfi.model.document import Document

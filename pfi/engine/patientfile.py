@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pfi.engine import deadlines
+from pfi.engine.conclusion import Conclusion
 from pfi.engine.context import Context
-from pfi.engine.interpretation import Conclusion, ins_keys, local_keys
+from pfi.engine.patientkeys import ins_keys, local_keys
 from pfi.identity import history
 from pfi.model.adt import PatientEvent
 from pfi.model.patient import Ins, Patient, PatientState

@@ -2,8 +2,8 @@
 
 A delivery is born claimed by the process that holds its parsed document: its first attempt starts right after the
 commit, side by side with those of the same document, without a job. What failed, waits or may have left is tried by
-jobs, built again from the store. Every end is one transaction: result, next job, successor of the lineage and business
-acknowledgments together, written only while the claim is still ours.
+jobs, taken up again from the store (`resumption.py`). Every end is one transaction: result, next job, successor of the
+lineage and business acknowledgments together, written only while the claim is still ours.
 """
 
 import asyncio
@@ -16,38 +16,29 @@ from datetime import datetime, timedelta
 from pgqueuer.domain.errors import RetryRequested
 
 from pfi.engine import reporting
-from pfi.engine.changes import Cause
 from pfi.engine.connector import Connector, Looker
 from pfi.engine.context import Context
-from pfi.engine.delivery import Claim, claimed, follow, rebuild
+from pfi.engine.delivery import Claim, follow
 from pfi.engine.destinations import Destination, Destinations
 from pfi.engine.directory import DirectoryStep
-from pfi.engine.lineage import named_by
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.reading import Reader
 from pfi.engine.reassessment import Reassessment
+from pfi.engine.resumption import Resumption
 from pfi.engine.validation import Validation, Verdict
 from pfi.engine.verification import VerificationStep
-from pfi.model.decision import Channel, Priority
-from pfi.model.delivery import Outcome, OutcomeKind, Version
-from pfi.model.submission import Request, Submission
-from pfi.store import deliveries, lineages, messages, queue
+from pfi.model.decision import Priority
+from pfi.model.delivery import Outcome, OutcomeKind
+from pfi.store import attempts, messages, queue
+from pfi.store.attempts import EndedAttempt, Ends
 from pfi.store.database import POISON_ERRORS, STORE_ERRORS, Connection
-from pfi.store.deliveries import EndedAttempt, Ends, Work
 from pfi.store.messages import NewAck
 from pfi.store.states import DeliveryState
 
 _LOG = get_logger("processing")
-_DECISIONS = 5
-"""How often a delivery is decided again by one job before it is left to the next."""
 _FRESH_SECONDS = 0.02
 """A first attempt that starts that soon after its commit is decided with what is known."""
-_GONE = Outcome(
-    OutcomeKind.REFUSED,
-    "MESSAGE_GONE",
-    "Le message d'origine n'est plus lisible ou a été purgé ; l'envoi est abandonné.",
-)
 _MAY_HAVE_LEFT = Outcome(
     OutcomeKind.UNKNOWN,
     "MAY_HAVE_LEFT",
@@ -70,8 +61,7 @@ class Processing:
     ) -> None:
         """`connectors`: by name of destination."""
         self._context = context
-        self._reader = reader
-        self._reassessment = reassessment
+        self._resumption = Resumption(context, reader, reassessment)
         self._validation = validation
         self._directory = directory
         self._verification = verification
@@ -126,52 +116,15 @@ class Processing:
         self._active.add(delivery_id)
         self._started.add(delivery_id)
         try:
-            work = await self._claim(delivery_id)
-            if work is None:
+            taken = await self._resumption.take(delivery_id)
+            if taken is None:
                 return
-            prepared = await self._prepare(work)
-            ended = prepared if isinstance(prepared, EndedAttempt) else await self._attempt(prepared)
+            ended = taken if isinstance(taken, EndedAttempt) else await self._attempt(taken)
             await self._finish([ended])
         finally:
             place.breaker.abandoned()
             self._active.discard(delivery_id)
             self._started.discard(delivery_id)
-
-    async def _claim(self, delivery_id: uuid.UUID) -> Work | None:
-        """Takes a delivery. When something was told of its patient since it was decided, it is decided again first: an
-        objection that was acknowledged stops everything that has not left."""
-        for _ in range(_DECISIONS):
-            async with self._context.database.connection() as connection:
-                work = await deliveries.claim(connection, delivery_id, self._context.worker, self._context.clock())
-                message_id = None if work is not None else await deliveries.undecided(connection, delivery_id)
-            if message_id is None:
-                return work
-            if not (await self._reassessment.message(message_id, Cause.PATIENT)).done:
-                await self._give_up(delivery_id, message_id)
-                return None
-        # Told again and again while it was being decided: the sweep makes another job.
-        return None
-
-    async def _give_up(self, delivery_id: uuid.UUID, message_id: int) -> None:
-        """Ends what can neither be tried as it was decided nor be decided again: its message can no longer be read."""
-        now = self._context.clock()
-        async with self._context.database.transaction() as connection:
-            closed, freed = await deliveries.close(
-                connection,
-                delivery_id,
-                DeliveryState.FAILED,
-                now,
-                (DeliveryState.QUEUED, DeliveryState.UNKNOWN),
-                code=_GONE.code,
-                text=_GONE.text,
-            )
-            if not closed:
-                return
-            await messages.add_event(
-                connection, "given_up", now, message_id=message_id, delivery_id=delivery_id, detail={"code": _GONE.code}
-            )
-            await queue.enqueue(connection, [queue.Job.deliver(each) for each in freed])
-        _LOG.warning("given_up", delivery=str(delivery_id), code=_GONE.code)
 
     async def stop(self, grace: float) -> None:
         """Lets attempts under way end; gives back what was not started; what is cut short will be resolved."""
@@ -219,7 +172,7 @@ class Processing:
                     return claim
                 if time.monotonic() - born > _FRESH_SECONDS and await self._told_since(claim):
                     return claim
-                previous = await self._previous_mail(
+                previous = await self._resumption.previous_mail(
                     claim.delivery.request, claim.delivery.channel, claim.lineage, claim.id
                 )
                 self._started.add(claim.id)
@@ -236,57 +189,7 @@ class Processing:
     async def _told_since(self, claim: Claim) -> bool:
         """Whether something was told of the patient while the document waited for its seat."""
         async with self._context.database.connection() as connection:
-            return await deliveries.unsure(connection, claim.id)
-
-    async def _prepare(self, work: Work) -> Claim | EndedAttempt:
-        """Builds a claimed delivery again, or ends it when its message cannot be read any more."""
-        submission = await self._submission(work)
-        if submission is None:
-            now = self._context.clock()
-            outcome = _GONE
-            return EndedAttempt(
-                id=work.id,
-                message_id=work.message_id,
-                fence=work.fence,
-                lineage=work.lineage,
-                channel=work.channel,
-                destination=work.destination,
-                envelope=work.ids.envelope,
-                kind="resolve" if work.resolve else "send",
-                started_at=now,
-                ended_at=now,
-                outcome=outcome,
-                state=DeliveryState.FAILED,
-                next_try=None,
-                recipients=work.recipients,
-                code=outcome.code,
-                text=outcome.text,
-                uncertain=work.uncertain,
-            )
-        previous = await self._previous_mail(work.request, work.channel, work.lineage, work.id)
-        versions = await self._versions(work, submission)
-        return claimed(work, rebuild(work, submission, previous, versions))
-
-    async def _versions(self, work: Work, submission: Submission) -> tuple[Version, ...]:
-        """The other versions of the document as they are now. Mails stand alone: they need none."""
-        if work.channel is not Channel.DMP:
-            return ()
-        async with self._context.database.connection() as connection:
-            others = await lineages.relatives(connection, work.lineage, named_by(submission), work.message_id)
-        return lineages.versions(others, work.channel, work.message_id)
-
-    async def _previous_mail(self, request: Request, channel: Channel, lineage: str, but: uuid.UUID) -> str:
-        """Message-ID of the mail that a replacement or a deletion is about."""
-        if request is Request.INITIAL or channel is Channel.DMP:
-            return ""
-        async with self._context.database.connection() as connection:
-            return await deliveries.previous_message_id(connection, lineage, channel, but)
-
-    async def _submission(self, work: Work) -> Submission | None:
-        if work.body is None:
-            return None
-        interpretation, _ = await self._reader.read(work.body, work.listener, work.received_at)
-        return interpretation.submission
+            return await attempts.unsure(connection, claim.id)
 
     async def _attempt(self, claim: Claim) -> EndedAttempt:
         place = self._destinations[claim.destination]
@@ -378,7 +281,7 @@ class Processing:
         now = self._context.clock()
         ends = Ends({}, ())
         if ended:
-            ends = await deliveries.end_attempts(connection, self._context.worker, ended, now)
+            ends = await attempts.end(connection, self._context.worker, ended, now)
         jobs = [queue.Job.deliver(runnable) for runnable in ends.released]
         for each in ended:
             if each.id not in ends.ours:
@@ -395,7 +298,7 @@ class Processing:
 
     async def _give_back(self, connection: Connection, ids: Iterable[uuid.UUID], wait: timedelta) -> None:
         due = self._context.clock() + wait
-        runnables = await deliveries.unclaim(connection, ids, self._context.worker, due)
+        runnables = await attempts.unclaim(connection, ids, self._context.worker, due)
         await queue.enqueue(connection, [queue.Job.deliver(runnable, wait) for runnable in runnables])
 
 

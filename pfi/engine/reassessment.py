@@ -14,14 +14,16 @@ from datetime import datetime, timedelta
 from pfi.engine import reporting
 from pfi.engine.birth import NO_DESTINATION, newborn
 from pfi.engine.changes import PENDING, Cause, Change, change_of
+from pfi.engine.conclusion import Conclusion, conclude
 from pfi.engine.context import Context
-from pfi.engine.interpretation import Conclusion, Interpretation, Planned, conclude, plan
+from pfi.engine.interpretation import Interpretation
 from pfi.engine.lineage import named_by, with_family
 from pfi.engine.logs import get_logger
 from pfi.engine.outbox import Outbox
 from pfi.engine.patientfile import PatientFile, state_of
+from pfi.engine.plan import Planned, plan
 from pfi.engine.reading import Reader
-from pfi.engine.settings import HoldSettings
+from pfi.engine.senders import HoldSettings
 from pfi.model.acknowledgment import AckCode
 from pfi.model.decision import Action, Channel, Decision
 from pfi.model.submission import Submission

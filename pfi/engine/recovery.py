@@ -19,7 +19,7 @@ from pfi.engine.mailroom.room import MailRoom
 from pfi.engine.notifications import Notifications
 from pfi.engine.outbox import Outbox
 from pfi.engine.processing import Processing
-from pfi.store import acks, deliveries, messages, patients, queue, workers
+from pfi.store import acks, attempts, deliveries, messages, patients, queue, workers
 from pfi.store.database import STORE_ERRORS
 
 _LOG = get_logger("recovery")
@@ -83,7 +83,7 @@ class Recovery:
         lease = timedelta(seconds=timings.lease)
         stray_since = now - lease
         async with self._context.database.transaction() as connection:
-            lost = await deliveries.recover(
+            lost = await attempts.recover(
                 connection,
                 worker=self._context.worker,
                 active=self._processing.active,

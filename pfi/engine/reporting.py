@@ -14,7 +14,7 @@ from pfi.model.delivery import Delivery
 from pfi.model.parties import Recipient, RecipientKind
 from pfi.model.submission import Orders, Submission
 from pfi.standards.hl7v2.codes import OTHER_APPLICATION_ERROR, smtp_code, smtp_codes
-from pfi.store.deliveries import EndedAttempt
+from pfi.store.attempts import EndedAttempt
 from pfi.store.states import DeliveryState
 
 _SMTP_OF_REASON = {

@@ -55,6 +55,8 @@ async def add(connection: Connection, message_id: int, acks: Sequence[NewAck]) -
 
 
 async def claim(connection: Connection, ack_id: uuid.UUID, worker: uuid.UUID, now: datetime) -> AckWork | None:
+    """Takes a queued acknowledgment; `None` when there is nothing to take, or when an earlier event about the same
+    mailbox is still to be told."""
     row = await connection.fetchrow(_SQL["claim"], ack_id, worker, now)
     return AckWork(**row) if row else None
 

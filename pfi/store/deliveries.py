@@ -1,21 +1,21 @@
-"""Deliveries: who has them, what became of each attempt, what comes next."""
+"""Deliveries: what is to be sent, held, stopped or tried again, and in which order."""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
 
 import asyncpg
 
 from pfi.model.decision import Channel, Priority
-from pfi.model.delivery import DeliveryIds, Outcome
+from pfi.model.delivery import DeliveryIds
 from pfi.model.parties import Recipient
 from pfi.model.submission import Request
 from pfi.store import lineages, sql, values
 from pfi.store.database import Connection
-from pfi.store.messages import NewAck, NewDelivery, delivery_row
-from pfi.store.states import OPEN, DeliveryState
+from pfi.store.messages import NewDelivery, delivery_row
+from pfi.store.states import DeliveryState
 from pfi.store.values import clean
 
 _SQL = sql.load("deliveries")
@@ -56,6 +56,38 @@ class Work:
     sender: str
     body: bytes | None
 
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Self:
+        return cls(
+            id=row["id"],
+            message_id=row["message_id"],
+            channel=Channel(row["channel"]),
+            destination=row["destination"],
+            lineage=row["lineage"],
+            request=Request(row["request"]),
+            qualified=row["qualified"],
+            ids=values.load_ids(row["ids"]),
+            addressees=values.load_recipients(row["addressees"]),
+            recipients=values.load_recipients(row["recipients"]),
+            created_at=row["created_at"],
+            state=DeliveryState(row["state"]),
+            attempts=row["attempts"],
+            budget_from=row["budget_from"],
+            fence=row["fence"],
+            resolve=row["claimed_as"] == DeliveryState.UNKNOWN,
+            recheck=row["recheck"],
+            code=row["code"],
+            text=row["text"],
+            partial_code=row["partial_code"],
+            uncertain=row["uncertain"],
+            may_have_left=row["may_have_left"],
+            mailbox=row["mailbox"],
+            received_at=row["received_at"],
+            listener=row["listener"],
+            sender=row["sender"],
+            body=row["body"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Runnable:
@@ -65,6 +97,10 @@ class Runnable:
     destination: str
     attempts: int
     priority: Priority = Priority.NORMAL
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Self:
+        return cls(row["id"], row["destination"], row["attempts"], Priority(row["priority"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,92 +124,16 @@ class Existing:
 
 
 @dataclass(frozen=True, slots=True)
-class RecipientRow:
-    """Result of one mailbox. `dsn`: `none` or `expected` (then until `dsn_deadline`); `looked_up`: key of a recipient
-    whose address a directory was asked for, who stands for the address until one is known."""
-
-    address: str
-    party_id: str
-    outcome: str
-    code: str
-    text: str
-    dsn: str = "none"
-    dsn_deadline: datetime | None = None
-    looked_up: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EndedAttempt:
-    """One attempt that ended, the state that follows, and what it makes us say."""
-
-    id: uuid.UUID
-    message_id: int
-    fence: int
-    lineage: str
-    channel: Channel
-    destination: str
-    envelope: str
-    kind: str
-    started_at: datetime
-    ended_at: datetime
-    outcome: Outcome
-    state: DeliveryState
-    next_try: datetime | None
-    recipients: tuple[Recipient, ...]
-    """Still to be served."""
-    code: str
-    text: str
-    partial_code: str = ""
-    uncertain: bool = False
-    counted: bool = True
-    """It used up one of the tries of the delivery."""
-    results: tuple[RecipientRow, ...] = ()
-    acks: tuple[NewAck, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """What the store accepted: each delivery whose claim was still ours, as a job would now name it, and the successors
-    that may go now."""
-
-    ours: dict[uuid.UUID, Runnable]
-    released: tuple[Runnable, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class AwaitedDsn:
     delivery_id: uuid.UUID
     message_id: int
     address: str
     party_id: str
-    delivered: bool = False
-
-
-async def claim(connection: Connection, delivery_id: uuid.UUID, worker: uuid.UUID, now: datetime) -> Work | None:
-    """Takes a queued or unknown delivery; `None` when there is nothing to take."""
-    row = await connection.fetchrow(_SQL["claim"], delivery_id, worker, now)
-    return _work(row) if row else None
 
 
 async def read(connection: Connection, delivery_id: uuid.UUID) -> Work | None:
     row = await connection.fetchrow(_SQL["read"], delivery_id)
-    return _work(row) if row else None
-
-
-async def end_attempts(connection: Connection, worker: uuid.UUID, ended: Sequence[EndedAttempt], now: datetime) -> Ends:
-    """Writes results by compare-and-set on the claim; must run inside a transaction."""
-    await lineages.lock(connection, [each.lineage for each in ended])
-    rows = await connection.fetch(
-        _SQL["end_attempts"],
-        [_ended_row(each) for each in ended],
-        worker,
-        [_result_row(each, result) for each in ended for result in each.results],
-        [ack.row() for each in ended for ack in each.acks],
-    )
-    ours = {each.id: each for each in _runnables(rows)}
-    over = [each for each in ended if each.id in ours and each.state not in OPEN]
-    released = await release_successors(connection, [(each.lineage, each.channel) for each in over], now)
-    return Ends(ours, released)
+    return Work.of(row) if row else None
 
 
 async def release_successors(
@@ -182,51 +142,15 @@ async def release_successors(
     """Queues the next delivery of each (lineage, channel) of which nothing else is open before it."""
     if not lineages:
         return ()
-    return _runnables(
-        await connection.fetch(
-            _SQL["release_successors"], [lineage for lineage, _ in lineages], [channel for _, channel in lineages], now
-        )
+    rows = await connection.fetch(
+        _SQL["release_successors"], [lineage for lineage, _ in lineages], [channel for _, channel in lineages], now
     )
-
-
-async def unclaim(
-    connection: Connection, deliveries: Iterable[uuid.UUID], worker: uuid.UUID, now: datetime
-) -> tuple[Runnable, ...]:
-    """Gives back claims on which surely nothing was started."""
-    return _runnables(await connection.fetch(_SQL["unclaim"], list(deliveries), worker, now))
-
-
-async def recover(
-    connection: Connection,
-    *,
-    worker: uuid.UUID,
-    active: Iterable[uuid.UUID],
-    lease: timedelta,
-    stray_since: datetime,
-    now: datetime,
-) -> tuple[Runnable, ...]:
-    """Turns lost claims into `UNKNOWN`: those of workers silent for `lease`, and those of `worker` older than
-    `stray_since` that are not `active`."""
-    text = "Le processus qui portait cet envoi s'est arrêté ; le sort de l'envoi va être vérifié."
-    rows = await connection.fetch(_SQL["recover"], lease, worker, list(active), stray_since, now, text)
-    return _runnables(rows)
+    return tuple(map(Runnable.of, rows))
 
 
 async def forgotten(connection: Connection, before: datetime) -> tuple[Runnable, ...]:
     """What should have been tried before `before` and has no job."""
-    return _runnables(await connection.fetch(_SQL["forgotten"], before))
-
-
-async def undecided(connection: Connection, delivery_id: uuid.UUID) -> int | None:
-    """The message of a delivery that must be decided again before it is tried; `None` when it need not be."""
-    message: int | None = await connection.fetchval(_SQL["undecided"], delivery_id)
-    return message
-
-
-async def unsure(connection: Connection, delivery_id: uuid.UUID) -> bool:
-    """Whether something was told of the patient since a delivery was decided, or it was decided otherwise."""
-    told: bool | None = await connection.fetchval(_SQL["unsure"], delivery_id)
-    return told is not False
+    return tuple(map(Runnable.of, await connection.fetch(_SQL["forgotten"], before)))
 
 
 async def let_go(
@@ -245,7 +169,7 @@ async def let_go(
         new.not_before,
         by_operator,
     )
-    return _runnable(row) if row is not None and row["state"] == DeliveryState.QUEUED else None
+    return Runnable.of(row) if row is not None and row["state"] == DeliveryState.QUEUED else None
 
 
 async def hold(connection: Connection, delivery_id: uuid.UUID, new: NewDelivery) -> bool:
@@ -260,26 +184,6 @@ async def confirm(
     """What is to be sent still is, to these recipients (`None` = as before), when its next try is due."""
     dumped = None if recipients is None else values.dump_recipients(recipients)
     await connection.execute(_SQL["confirm"], delivery_id, qualified, dumped)
-
-
-async def address(
-    connection: Connection,
-    delivery_id: uuid.UUID,
-    worker: uuid.UUID,
-    fence: int,
-    recipients: tuple[Recipient, ...],
-    addressees: tuple[Recipient, ...],
-) -> bool:
-    """Writes down the addresses that were looked up for a claimed delivery; False when the claim is no longer ours."""
-    row = await connection.fetchrow(
-        _SQL["address"],
-        delivery_id,
-        worker,
-        fence,
-        values.dump_recipients(recipients),
-        values.dump_recipients(addressees),
-    )
-    return row is not None
 
 
 async def recheck(connection: Connection, delivery_id: uuid.UUID) -> None:
@@ -333,7 +237,7 @@ async def reopen(
     """Gives a refused or given-up delivery a new budget of attempts, for `recipients` when given."""
     dumped = None if recipients is None else values.dump_recipients(recipients)
     row = await connection.fetchrow(_SQL["reopen"], delivery_id, now, dumped)
-    return _runnable(row) if row else None
+    return Runnable.of(row) if row else None
 
 
 async def add(connection: Connection, message_id: int, new: Sequence[NewDelivery]) -> tuple[Runnable, ...]:
@@ -341,7 +245,7 @@ async def add(connection: Connection, message_id: int, new: Sequence[NewDelivery
     rows = await connection.fetch(
         _SQL["add"], message_id, [delivery_row(each) for each in new], sorted({clean(each.lineage) for each in new})
     )
-    return tuple(_runnable(row) for row in rows if row["state"] == DeliveryState.QUEUED)
+    return tuple(Runnable.of(row) for row in rows if row["state"] == DeliveryState.QUEUED)
 
 
 async def of_message(connection: Connection, message_id: int) -> dict[Channel, Existing]:
@@ -380,14 +284,6 @@ async def served_recipients(connection: Connection, message_id: int, channel: Ch
     return frozenset(key for row in rows for key in (row["address"], row["looked_up"]) if key)
 
 
-async def awaited_dsn(connection: Connection, envelope: str, address: str) -> AwaitedDsn | None:
-    """The mailbox that a delivery status notification is about; locked until the end of the transaction."""
-    row = await connection.fetchrow(_SQL["dsn"], envelope, address.lower())
-    if row is None:
-        return None
-    return AwaitedDsn(row["delivery_id"], row["message_id"], row["address"], row["party_id"])
-
-
 async def late_dsn(connection: Connection, now: datetime) -> tuple[AwaitedDsn, ...]:
     """Mailboxes whose notification did not come in time; locked until the end of the transaction."""
     rows = await connection.fetch(_SQL["dsn_late"], now)
@@ -400,85 +296,5 @@ async def set_dsn(
     await connection.execute(_SQL["set_dsn"], awaited.delivery_id, awaited.address, dsn, outcome, code, text, now)
 
 
-def _work(row: asyncpg.Record) -> Work:
-    return Work(
-        id=row["id"],
-        message_id=row["message_id"],
-        channel=Channel(row["channel"]),
-        destination=row["destination"],
-        lineage=row["lineage"],
-        request=Request(row["request"]),
-        qualified=row["qualified"],
-        ids=values.load_ids(row["ids"]),
-        addressees=values.load_recipients(row["addressees"]),
-        recipients=values.load_recipients(row["recipients"]),
-        created_at=row["created_at"],
-        state=DeliveryState(row["state"]),
-        attempts=row["attempts"],
-        budget_from=row["budget_from"],
-        fence=row["fence"],
-        resolve=row["claimed_as"] == DeliveryState.UNKNOWN,
-        recheck=row["recheck"],
-        code=row["code"],
-        text=row["text"],
-        partial_code=row["partial_code"],
-        uncertain=row["uncertain"],
-        may_have_left=row["may_have_left"],
-        mailbox=row["mailbox"],
-        received_at=row["received_at"],
-        listener=row["listener"],
-        sender=row["sender"],
-        body=row["body"],
-    )
-
-
 def _by_key(recipients: Any) -> dict[str, Recipient]:
     return {each.key: each for each in values.load_recipients(recipients)}
-
-
-def _ended_row(ended: EndedAttempt) -> dict[str, Any]:
-    return {
-        "id": ended.id,
-        "fence": ended.fence,
-        "kind": ended.kind,
-        "started_at": ended.started_at,
-        "ended_at": ended.ended_at,
-        "outcome": ended.outcome.kind,
-        "outcome_code": ended.outcome.code,
-        "outcome_text": ended.outcome.text,
-        "warnings": ended.outcome.warnings,
-        "evidence": ended.outcome.evidence,
-        "state": ended.state,
-        "next_try": ended.next_try,
-        "recipients": values.dump_recipients(ended.recipients),
-        "code": ended.code,
-        "text": ended.text,
-        "partial_code": ended.partial_code,
-        "uncertain": ended.uncertain,
-        "counted": ended.counted,
-        "finished_at": None if ended.state in OPEN else ended.ended_at,
-    }
-
-
-def _result_row(ended: EndedAttempt, result: RecipientRow) -> dict[str, Any]:
-    return {
-        "delivery_id": ended.id,
-        "address": result.address.lower(),
-        "party_id": result.party_id,
-        "outcome": result.outcome,
-        "code": result.code,
-        "text": result.text,
-        "looked_up": result.looked_up,
-        "at": ended.ended_at,
-        "envelope": ended.envelope,
-        "dsn": result.dsn,
-        "dsn_deadline": result.dsn_deadline,
-    }
-
-
-def _runnable(row: asyncpg.Record) -> Runnable:
-    return Runnable(row["id"], row["destination"], row["attempts"], Priority(row["priority"]))
-
-
-def _runnables(rows: Iterable[asyncpg.Record]) -> tuple[Runnable, ...]:
-    return tuple(_runnable(row) for row in rows)

@@ -65,6 +65,7 @@ def test_the_demonstration_ends_well(demo: Demo) -> None:
     assert len(demo.rows) == 23
     assert "0 ZAM refusés" in demo.ran.out
     assert "Tout n'est pas arrivé" not in demo.ran.out
+    assert '"event"' not in demo.ran.out + demo.ran.err, "a log line amid what is shown"
 
 
 @pytest.mark.parametrize(

@@ -107,10 +107,13 @@ def test_a_masked_document_waits_and_is_released(room: MailRoom) -> None:
     assert "Document masqué aux professionnels" in shown
     assert "MSH-10" not in shown
     assert "notification (MDN)" in shown
+    assert f"« pfi mail release {number} » remet" in shown
+    assert f"Décision à prendre pour : {number}." in room.run("mail", "list", "--state", "open").out
     assert room.until(number, "open")["documents"] == [{"line": "", "state": "held", "code": "MASKED"}]
     released = room.run("mail", "release", str(number))
-    assert (released.code, released.out) == (0, "1 document remis au logiciel prévu.\n")
+    assert (released.code, released.out) == (0, "1 document libéré : un moteur en marche le remet.\n")
     room.until(number, "integrated")
+    assert "Décision à prendre" not in room.run("mail", "list").out + room.run("show", str(number)).out
     assert room.filed() == before + 1
     again = room.run("mail", "release", str(number))
     assert (again.code, again.err) == (1, "Rien n'attend dans ce courriel.\n")

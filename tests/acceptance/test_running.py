@@ -302,7 +302,7 @@ def test_check_says_which_channels_go_nowhere(spoilt: Callable[..., str]) -> Non
     path = spoilt(lambda content: content["destinations"].pop("dmp"))
     ran = pfi("check", "--config", path, "--offline")
     assert ran.code == 0
-    assert "canal DMP aucune destination" in ran.out
+    assert "canal DMP : aucune destination" in ran.out
 
 
 @pytest.mark.parametrize("command", ["check", "run", "messages"])

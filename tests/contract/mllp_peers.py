@@ -142,3 +142,13 @@ def tls_files(folder: Path) -> TlsFiles:
         paths[name] = folder / f"{name}.pem"
         paths[name].write_bytes(content)
     return TlsFiles(**paths)
+
+
+async def eventually(condition: "object") -> None:
+    """Waits until a callable is true."""
+    assert callable(condition)
+    for _ in range(400):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("never became true")

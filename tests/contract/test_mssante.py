@@ -1,13 +1,7 @@
 """The MSSanté connector against scripted operators over TLS: what each answer and each moment of death becomes."""
 
-import asyncio
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,11 +10,10 @@ from connectors.mssante.settings import MssanteSettings
 from pfi.engine.connector import Connector
 from pfi.model.decision import Channel
 from pfi.model.delivery import OutcomeKind
-from pfi.model.errors import BugError, ConfigurationError
 from pfi.model.submission import Orders, Request
 from pfi.standards.mail.dsn import read_dsn
-from pfi.standards.x509.authority import TestAuthority
-from tests.contract.smtp_server import Script, ScriptedServer
+from tests.contract.mssante_operator import DOCTOR, OFFICE, Files, operator, real_now
+from tests.contract.smtp_server import Script
 from tests.unit.mssante.material import (
     PATIENT,
     PATIENT_ADDRESS,
@@ -33,75 +26,10 @@ from tests.unit.mssante.material import (
 )
 from tests.unit.mssante.reader import read_mail
 
-DOCTOR = "dr.essai@medecin.mssante.fr"
-OFFICE = "secretariat@ch-voisin.mssante.fr"
-
-
-def real_now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Files:
-    """Certificates of one test session, on disk as an integrator would put them."""
-
-    def __init__(self, folder: Path) -> None:
-        authority = TestAuthority("AC de test", real_now)
-        server = authority.issue("localhost", server_names=("127.0.0.1", "localhost"), key_usage="server")
-        client = authority.issue("pfi.app", organization="CH", identifier="1990000001", key_usage="auth_cli")
-        self.ca = folder / "ca.pem"
-        self.ca.write_bytes(authority.ca_pem)
-        self.server = folder / "server.pem"
-        self.server.write_bytes(server.cert_pem + server.key_pem)
-        self.client = folder / "client.pem"
-        self.client.write_bytes(client.cert_pem)
-        self.client_key = folder / "client.key"
-        self.client_key.write_bytes(client.key_pem)
-        stranger = TestAuthority("AC inconnue", real_now).issue("x", key_usage="auth_cli")
-        self.stranger = folder / "stranger.pem"
-        self.stranger.write_bytes(stranger.cert_pem + stranger.key_pem)
-
-    def server_context(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.server)
-        context.load_verify_locations(self.ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-        return context
-
-    def settings(self, port: int, **changes: Any) -> MssanteSettings:
-        values: dict[str, Any] = {
-            "host": "127.0.0.1",
-            "port": port,
-            "ca_bundle": self.ca,
-            "client_cert": self.client,
-            "client_key": self.client_key,
-            "mailbox": "pfi.app@ch-exemple.mssante.fr",
-            "mailbox_label": "CH d'Exemple",
-            "nil": "9999",
-            "source_oid": "1.2.250.1.999.1",
-            "timeouts": {"connect": 5, "command": 5, "content": 5},
-        }
-        return MssanteSettings.model_validate({**values, **changes})
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(tmp_path_factory.mktemp("mssante"))
-
-
-@asynccontextmanager
-async def operator(
-    files: Files, script: Script | None = None, *, implicit: bool = False, **changes: Any
-) -> AsyncIterator[tuple[MssanteConnector, ScriptedServer]]:
-    async with ScriptedServer(script or Script(), files.server_context(), implicit=implicit) as server:
-        if implicit:
-            changes["tls"] = "implicit"
-        surroundings = replace(SURROUNDINGS, clock=real_now)
-        connector = MssanteConnector(files.settings(server.port, **changes), surroundings)
-        await connector.open()
-        try:
-            yield connector, server
-        finally:
-            await connector.close()
 
 
 def test_it_is_a_connector(files: Files) -> None:
@@ -304,134 +232,11 @@ async def test_a_421_in_the_middle_leaves_nothing_for_the_others(files: Files) -
     assert server.contents == []
 
 
-async def test_a_kept_connection_is_used_again(files: Files) -> None:
-    async with operator(files) as (connector, server):
-        for _ in range(3):
-            assert (await connector.send(delivery())).kind is OutcomeKind.DELIVERED
-        assert server.connections == 1
-    assert server.said("QUIT") == ["QUIT"]
-
-
-async def test_a_kept_connection_that_died_is_replaced_without_a_trace(files: Files) -> None:
-    async with operator(files, Script(close_after_mail=True)) as (connector, server):
-        for _ in range(3):
-            assert (await connector.send(delivery())).kind is OutcomeKind.DELIVERED
-    assert server.connections == 3
-
-
-async def test_a_kept_connection_that_says_421_is_replaced(files: Files) -> None:
-    async with operator(files) as (connector, server):
-        await connector.send(delivery())
-        server.script.replies_once["MAIL"] = "421 4.4.2 Idle too long"
-        assert (await connector.send(delivery())).kind is OutcomeKind.DELIVERED
-        assert server.connections == 2
-
-
-async def test_an_idle_connection_is_closed_politely(files: Files) -> None:
-    async with operator(files, keep_seconds=0.05) as (connector, server):
-        await connector.send(delivery())
-        for _ in range(100):
-            if server.said("QUIT"):
-                break
-            await asyncio.sleep(0.02)
-        assert server.said("QUIT") == ["QUIT"]
-        await connector.send(delivery())
-        assert server.connections == 2
-
-
-async def test_connections_are_bounded(files: Files) -> None:
-    async with operator(files, connections=2) as (connector, server):
-        outcomes = await asyncio.gather(*(connector.send(delivery()) for _ in range(8)))
-        assert {outcome.kind for outcome in outcomes} == {OutcomeKind.DELIVERED}
-        assert server.connections == 2
-
-
-async def test_nobody_listening_is_code_111(files: Files) -> None:
-    async with operator(files) as (connector, server):
-        port = server.port
-    connector = MssanteConnector(files.settings(port), replace(SURROUNDINGS, clock=real_now))
-    await connector.open()
-    outcome = await connector.send(delivery())
-    await connector.close()
-    assert (outcome.kind, outcome.code, outcome.stop_destination) == (OutcomeKind.NOT_DELIVERED, "111", False)
-
-
-async def test_an_operator_of_another_authority_is_not_talked_to(files: Files, tmp_path: Path) -> None:
-    other = tmp_path / "other.pem"
-    other.write_bytes(TestAuthority("Autre AC", real_now).ca_pem)
-    for implicit in (False, True):
-        async with operator(files, implicit=implicit, ca_bundle=other) as (connector, server):
-            outcome = await connector.send(delivery())
-        assert (outcome.kind, outcome.code, outcome.stop_destination) == (OutcomeKind.NOT_DELIVERED, "101", True)
-        assert server.said("MAIL") == []
-
-
-async def test_a_client_certificate_that_the_operator_refuses_stops_the_destination(files: Files) -> None:
-    for implicit in (False, True):
-        async with operator(files, implicit=implicit, client_cert=files.stranger, client_key=None) as (
-            connector,
-            server,
-        ):
-            outcome = await connector.send(delivery())
-        assert (outcome.kind, outcome.code, outcome.stop_destination) == (OutcomeKind.NOT_DELIVERED, "101", True)
-        assert server.said("MAIL") == []
-
-
-async def test_nothing_is_sent_in_clear(files: Files) -> None:
-    script = Script(replies={"EHLO": "250-mx.exemple.test\r\n250 DSN"})
-    async with operator(files, script) as (connector, server):
-        outcome = await connector.send(delivery())
-    assert (outcome.kind, outcome.code, outcome.stop_destination) == (OutcomeKind.NOT_DELIVERED, "101", True)
-    assert server.said("MAIL") == []
-
-
-async def test_a_refused_password_stops_the_destination(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEST_MSS_PASSWORD", "secret")
-    script = Script(replies={"AUTH": "535 5.7.8 Bad credentials"})
-    async with operator(files, script, sasl="plain", password={"env": "TEST_MSS_PASSWORD"}) as (connector, _server):
-        outcome = await connector.send(delivery())
-    assert (outcome.kind, outcome.code, outcome.stop_destination) == (OutcomeKind.NOT_DELIVERED, "530", True)
-
-
-async def test_a_mailbox_that_may_not_send_stops_the_destination(files: Files) -> None:
-    async with operator(files, Script(replies={"MAIL": "553 5.7.1 Sender rejected"})) as (connector, _server):
-        outcome = await connector.send(delivery())
-    assert outcome.kind is OutcomeKind.NOT_DELIVERED
-    assert outcome.stop_destination
-
-
 async def test_a_further_mailbox_is_the_sender_of_the_envelope(files: Files) -> None:
     async with operator(files, mailboxes={"labo": "labo@ch-exemple.mssante.fr"}) as (connector, server):
         outcome = await connector.send(delivery(mailbox="labo"))
     assert outcome.kind is OutcomeKind.DELIVERED
     assert server.said("MAIL")[0].startswith("MAIL FROM:<labo@ch-exemple.mssante.fr> ")
-
-
-async def test_a_further_mailbox_that_may_not_send_does_not_stop_the_others(files: Files) -> None:
-    script = Script(replies={"MAIL": "553 5.7.1 Sender rejected"})
-    async with operator(files, script, mailboxes={"labo": "labo@ch-exemple.mssante.fr"}) as (connector, _server):
-        outcome = await connector.send(delivery(mailbox="labo"))
-    assert (outcome.kind, outcome.stop_destination) == (OutcomeKind.NOT_DELIVERED, False)
-    assert "« mailboxes »" in outcome.text
-
-
-@pytest.mark.parametrize(
-    ("sasl", "expected"),
-    [
-        ("plain", "AUTH PLAIN AHBmaS5hcHBAY2gtZXhlbXBsZS5tc3NhbnRlLmZyAHNlY3JldA=="),
-        ("external", "AUTH EXTERNAL cGZpLmFwcEBjaC1leGVtcGxlLm1zc2FudGUuZnI="),
-        ("login", "LOGIN c2VjcmV0"),
-        ("none", ""),
-    ],
-)
-async def test_each_authentication_is_said_as_the_operator_wants_it(
-    files: Files, monkeypatch: pytest.MonkeyPatch, sasl: str, expected: str
-) -> None:
-    monkeypatch.setenv("TEST_MSS_PASSWORD", "secret")
-    async with operator(files, sasl=sasl, password={"env": "TEST_MSS_PASSWORD"}) as (connector, server):
-        assert (await connector.send(delivery())).kind is OutcomeKind.DELIVERED
-    said = [command for _number, command in server.commands if "AUTH" in command or command.startswith("LOGIN")]
-    assert (expected in said) if expected else said == []
 
 
 async def test_a_mail_over_the_size_of_the_operator_is_refused_before_it_is_said(files: Files) -> None:
@@ -480,70 +285,6 @@ async def test_a_large_document_arrives_whole(files: Files) -> None:
         outcome = await connector.send(large)
     assert outcome.kind is OutcomeKind.DELIVERED
     assert server.contents[0] == connector.preview(large).content
-
-
-async def test_check_reaches_and_authenticates_but_sends_nothing(files: Files) -> None:
-    async with operator(files) as (connector, server):
-        results = await connector.check()
-    assert all(result.ok for result in results), results
-    assert server.said("MAIL") == []
-    assert server.said("QUIT") == ["QUIT"]
-
-
-async def test_check_says_that_the_operator_does_not_report(files: Files) -> None:
-    async with operator(files, Script(extensions=())) as (connector, _server):
-        results = await connector.check()
-    assert [result.ok for result in results] == [True, True, False]
-
-
-async def test_check_names_the_next_step_when_it_fails(files: Files) -> None:
-    async with operator(files, Script(replies={"GREETING": "554 No service"})) as (connector, _server):
-        *_, last = await connector.check()
-    assert not last.ok
-    assert "554" in last.text
-
-
-async def test_settings_that_cannot_work_are_refused_when_opening(files: Files, tmp_path: Path) -> None:
-    missing = tmp_path / "none.pem"
-    for changes in (
-        {"ca_bundle": missing},
-        {"client_cert": missing},
-        {"authorities": missing},
-        {"authorities": files.stranger},
-        {"client_cert": files.stranger},
-    ):
-        connector = MssanteConnector(files.settings(1, **changes), replace(SURROUNDINGS, clock=real_now))
-        with pytest.raises(ConfigurationError):
-            await connector.open()
-
-
-async def test_a_cancelled_attempt_does_not_leave_its_answer_to_the_next_one(files: Files) -> None:
-    async with operator(files, Script(silent_at="END")) as (connector, server):
-        attempt = asyncio.create_task(connector.send(delivery()))
-        await server.received.wait()
-        attempt.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await attempt
-        server.script.silent_at = ""
-        assert (await connector.send(delivery())).kind is OutcomeKind.DELIVERED
-        assert server.connections == 2
-
-
-async def test_a_connection_kept_too_long_is_not_used(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with operator(files, keep_seconds=60) as (connector, server):
-        await connector.send(delivery())
-        loop = asyncio.get_running_loop()
-        late = loop.time() + 61
-        monkeypatch.setattr(loop, "time", lambda: late)
-        outcome = await connector.send(delivery())
-        monkeypatch.undo()
-        assert outcome.kind is OutcomeKind.DELIVERED
-        assert server.connections == 2
-
-
-async def test_a_connector_that_is_not_open_is_our_bug(files: Files) -> None:
-    with pytest.raises(BugError):
-        await MssanteConnector(files.settings(1), SURROUNDINGS).send(delivery())
 
 
 async def test_the_strict_operator_of_the_sandbox_takes_our_mails_and_its_reports_are_read(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from connectors.mssante.connector import MssanteConnector
 from pfi.model.decision import Channel
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind
+from tests.contract.mssante_operator import DOCTOR, OFFICE, Files, operator, real_now
 from tests.contract.smtp_server import GOOD, Script, ScriptedServer
-from tests.contract.test_mssante import DOCTOR, OFFICE, Files, operator, real_now
 from tests.unit.mssante.material import SURROUNDINGS, cda, delivery, document, professional
 
 NO_PIPELINING = tuple(each for each in GOOD if each != "PIPELINING")

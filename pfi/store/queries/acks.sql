@@ -10,8 +10,13 @@ SELECT row.id, $2, row.delivery_id, row.sender, row.event, row.success, row.mail
        finished_at timestamptz)
 
 -- name: claim
+-- What was said before of the same mailbox (its reception, Z02) goes before (its reading, Z03); the sweep comes back.
 UPDATE business_acks SET state = 'in_flight', owner = $2, fence = fence + 1, claimed_at = $3
  WHERE id = $1 AND state = 'queued'
+   AND NOT EXISTS (SELECT FROM business_acks AS earlier
+                    WHERE earlier.message_id = business_acks.message_id AND earlier.event < business_acks.event
+                      AND lower(earlier.mailbox) = lower(business_acks.mailbox) AND earlier.mailbox <> ''
+                      AND earlier.state IN ('queued', 'in_flight'))
 RETURNING id, message_id, sender, control_id, content, attempts, fence
 
 -- name: end

@@ -9,7 +9,7 @@ import pytest
 from pfi.engine.connector import Ambiguous, Lookup, Mailbox, Surroundings
 from pfi.model.clock import IdSource, system_clock
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
-from pfi.store import deliveries
+from pfi.store import attempts
 from samples.generator import world
 from samples.generator.request import Flags
 from tests.integration.engine.fakes import UNKNOWN, Answering, House, house, letter, to_everybody
@@ -132,7 +132,7 @@ async def test_nothing_leaves_when_another_process_took_the_delivery(
             looked_up.set()
             return False
 
-        monkeypatch.setattr(deliveries, "address", taken)
+        monkeypatch.setattr(attempts, "address", taken)
         await home.accept(letter(recipients=(DOCTOR,), flags=ONLY_MAIL))
         await looked_up.wait()
         await asyncio.sleep(0.1)

@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from pfi.engine.comparison import Change, ChangeKind, Skipped, Tally
+from pfi.engine.conclusion import conclude
 from pfi.engine.configuration import Configuration
 from pfi.engine.desk import Desk, open_desk
-from pfi.engine.interpretation import conclude
 from pfi.engine.settings import DatabaseSettings
 from pfi.model.clock import system_clock
 from pfi.model.decision import Action, Channel

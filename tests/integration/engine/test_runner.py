@@ -14,7 +14,7 @@ from pfi.engine.runner import Engine
 from pfi.engine.settings import Settings
 from pfi.engine.storage import database_url
 from pfi.model.errors import ConfigurationError
-from pfi.store import deliveries
+from pfi.store import attempts
 from samples.generator.request import Flags
 from tests.integration.engine.fakes import (
     FAST,
@@ -130,16 +130,16 @@ async def test_an_engine_without_url_runs_on_its_embedded_store(monkeypatch: pyt
 
 
 async def test_results_wait_for_a_store_that_comes_back(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    end_attempts = deliveries.end_attempts
+    end = attempts.end
     failures = iter(range(3))
 
     async def unsteady(*arguments: Any) -> Any:
         if next(failures, None) is not None:
             raise asyncpg.ConnectionDoesNotExistError("gone")
-        return await end_attempts(*arguments)
+        return await end(*arguments)
 
     async with house(store_url) as home:
-        monkeypatch.setattr(deliveries, "end_attempts", unsteady)
+        monkeypatch.setattr(attempts, "end", unsteady)
         await home.accept(letter(flags=ONLY_DMP))
         await home.until(DMP="delivered")
         assert (len(home.dmp.sent), len(home.dmp.resolved)) == (1, 0)

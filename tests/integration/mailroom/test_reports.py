@@ -1,6 +1,7 @@
 """What comes back about mails that we sent: from the mailbox to Z02 and Z03."""
 
 import asyncio
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -8,11 +9,13 @@ import pytest
 
 from pfi.engine.connector import Filing
 from pfi.engine.mailroom import reception
+from pfi.model.clock import system_clock
 from pfi.model.delivery import Delivery, Outcome, OutcomeKind, RecipientOutcome
 from pfi.standards.hl7v2.zam import read_zam
 from pfi.standards.mail.answers import Answer, IntegrationError
 from pfi.standards.mail.error_mail import write_error_mail
 from pfi.standards.mail.mdn_writer import MdnForm, write_mdn
+from pfi.store import acks
 from samples.generator import world
 from samples.generator.request import Flags
 from tests.integration.engine.fakes import PEER, eventually, letter, to_everybody
@@ -158,6 +161,24 @@ async def test_a_reading_is_told_after_a_reception_that_could_not_be_told_at_onc
         await house.post.filed(2)
         await asyncio.sleep(0.5)
         assert len(house.reply.received) == 1
+        house.reply.gate.set()
+        await house.told(2)
+        assert in_order(house) == [("Z02", True), ("Z03", True)]
+
+
+async def test_a_reading_cannot_be_told_while_the_reception_is_still_to_be(store_url: str) -> None:
+    """Whatever the schedules of both, and however often the sender was away."""
+    async with hospital(store_url) as house:
+        sent = await house.send_letter()
+        house.reply.gate = asyncio.Event()
+        house.post.inbox.put_nowait(dsn(sent, "delivered", "2.0.0"))
+        await house.told(1)
+        house.post.inbox.put_nowait(mdn(sent))
+        await house.post.filed(2)
+        (reading,) = await house.fetch("SELECT id FROM business_acks WHERE event = 'Z03'")
+        database = house.engine.database
+        async with database.connection() as connection:
+            assert await acks.claim(connection, reading["id"], uuid.uuid4(), system_clock()) is None
         house.reply.gate.set()
         await house.told(2)
         assert in_order(house) == [("Z02", True), ("Z03", True)]

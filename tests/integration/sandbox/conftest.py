@@ -10,8 +10,8 @@ import pytest
 
 from connectors.sandbox.certificates import CertificateFiles, Certificates
 from connectors.sandbox.sandbox import Sandbox
+from tests.integration.sandbox.dmp_assertion import Signer
 from tests.integration.sandbox.dmp_client import DmpClient
-from tests.integration.sandbox.dmp_request import Signer
 
 
 @pytest.fixture(scope="session")

@@ -7,16 +7,9 @@ import httpx
 from lxml import etree
 
 from connectors.sandbox.sandbox import Sandbox
-from tests.integration.sandbox.dmp_request import (
-    Assertion,
-    Edit,
-    Feed,
-    Signer,
-    existence_request,
-    retrieval_request,
-    same,
-    write_envelope,
-)
+from tests.integration.sandbox.dmp_assertion import Assertion, Signer
+from tests.integration.sandbox.dmp_edits import Edit, same
+from tests.integration.sandbox.dmp_request import Feed, existence_request, retrieval_request, write_envelope
 
 _NS = {
     "env": "http://www.w3.org/2003/05/soap-envelope",

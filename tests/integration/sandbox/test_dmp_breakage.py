@@ -8,8 +8,9 @@ import pytest
 from connectors.sandbox.faults import Fault, FaultKind, Service
 from connectors.sandbox.sandbox import Sandbox
 from tests.integration.sandbox.cda_sample import CDA_ID, MATRICULE
+from tests.integration.sandbox.dmp_assertion import Signer
 from tests.integration.sandbox.dmp_client import DmpClient
-from tests.integration.sandbox.dmp_request import Feed, Signer
+from tests.integration.sandbox.dmp_request import Feed
 
 
 def fault(kind: FaultKind, **changes: Any) -> Fault:

@@ -8,9 +8,9 @@ import pytest
 from connectors.sandbox.dmp.patients import DmpState, PatientDirectory
 from connectors.sandbox.sandbox import Sandbox
 from tests.integration.sandbox.cda_sample import INS_OID, MATRICULE
+from tests.integration.sandbox.dmp_assertion import Assertion
 from tests.integration.sandbox.dmp_client import DmpClient
-from tests.integration.sandbox.dmp_request import Assertion, Edit
-from tests.integration.sandbox.test_dmp_feed import drop, swap
+from tests.integration.sandbox.dmp_edits import Edit, drop, swap
 
 V3 = {"h": "urn:hl7-org:v3", "env": "http://www.w3.org/2003/05/soap-envelope"}
 

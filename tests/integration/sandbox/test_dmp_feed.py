@@ -11,8 +11,10 @@ from connectors.sandbox.dmp.patients import DmpState
 from connectors.sandbox.dmp.registry import EntryStatus
 from connectors.sandbox.sandbox import Sandbox
 from tests.integration.sandbox.cda_sample import CDA_ID, INS_OID, MATRICULE, write_cda
+from tests.integration.sandbox.dmp_assertion import STRUCTURE, Assertion, Signer
 from tests.integration.sandbox.dmp_client import DmpClient
-from tests.integration.sandbox.dmp_request import STRUCTURE, Assertion, Edit, Feed, Signer, next_feed
+from tests.integration.sandbox.dmp_edits import Edit, drop, drop_slot, swap, with_slot
+from tests.integration.sandbox.dmp_request import Feed, next_feed
 
 
 async def test_a_good_lot_is_stored_byte_for_byte(dmp: DmpClient, sandbox: Sandbox) -> None:
@@ -30,35 +32,6 @@ async def test_the_answer_relates_to_the_request(dmp: DmpClient) -> None:
     wanted = "urn:uuid:11111111-2222-4333-8444-555555555555"
     edit: Edit = lambda text: re.sub(r"urn:uuid:[0-9a-f-]{36}(?=</wsa:MessageID>)", wanted, text)  # noqa: E731
     assert (await dmp.feed(Feed(envelope_edit=edit))).relates_to == wanted
-
-
-def swap(old: str, new: str) -> Edit:
-    """Replaces a text that must be there."""
-
-    def edit(text: str) -> str:
-        assert old in text, old
-        return text.replace(old, new)
-
-    return edit
-
-
-def drop(pattern: str) -> Edit:
-    """Removes the first match of a pattern that must match."""
-
-    def edit(text: str) -> str:
-        changed, count = re.subn(pattern, "", text, count=1, flags=re.DOTALL)
-        assert count == 1, pattern
-        return changed
-
-    return edit
-
-
-def drop_slot(name: str) -> Edit:
-    return drop(rf'<rim:Slot name="{name}">.*?</rim:Slot>')
-
-
-def with_slot(name: str, value: str) -> Edit:
-    return lambda text: re.sub(rf'(<rim:Slot name="{name}"><rim:ValueList><rim:Value>)[^<]*', rf"\g<1>{value}", text)
 
 
 METADATA = "XDSRegistryMetadataError"

@@ -10,9 +10,11 @@ from connectors.sandbox.dmp.schema import SchemaCheck
 from connectors.sandbox.sandbox import Sandbox
 from tests.integration.sandbox.cda_sample import CDA_ID, MATRICULE, write_cda
 from tests.integration.sandbox.conftest import client_context
+from tests.integration.sandbox.dmp_assertion import Signer
 from tests.integration.sandbox.dmp_client import DmpClient
-from tests.integration.sandbox.dmp_request import Edit, Feed, Signer
-from tests.integration.sandbox.test_dmp_feed import CONTENT, METADATA, swap
+from tests.integration.sandbox.dmp_edits import Edit, swap
+from tests.integration.sandbox.dmp_request import Feed
+from tests.integration.sandbox.test_dmp_feed import CONTENT, METADATA
 from tests.integration.sandbox.test_dmp_queries import UPDATE, deletion
 from tests.official import ANS_DIR, needs_official_samples
 

@@ -5,9 +5,10 @@ import pytest
 from connectors.sandbox.dmp.registry import EntryStatus
 from connectors.sandbox.sandbox import Sandbox
 from tests.integration.sandbox.cda_sample import CDA_ID, INS_OID
+from tests.integration.sandbox.dmp_assertion import Assertion
 from tests.integration.sandbox.dmp_client import DmpClient, Reply
-from tests.integration.sandbox.dmp_request import Assertion, Edit, Feed, new_oid, same
-from tests.integration.sandbox.test_dmp_feed import drop, swap
+from tests.integration.sandbox.dmp_edits import Edit, drop, same, swap
+from tests.integration.sandbox.dmp_request import Feed, new_oid
 
 QUERY = "urn:ihe:iti:2007:RegistryStoredQuery"
 UPDATE = "urn:ihe:iti:2010:UpdateDocumentSet"

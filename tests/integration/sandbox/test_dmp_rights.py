@@ -7,9 +7,10 @@ from connectors.sandbox.dmp.metadata import Parameters
 from connectors.sandbox.dmp.patients import DmpState, PatientDirectory
 from connectors.sandbox.sandbox import Sandbox
 from tests.integration.sandbox.cda_sample import CDA_ID, INS_OID, MATRICULE, write_cda
+from tests.integration.sandbox.dmp_assertion import Assertion, professional
 from tests.integration.sandbox.dmp_client import DmpClient, Reply
-from tests.integration.sandbox.dmp_request import Assertion, Edit, Feed, professional
-from tests.integration.sandbox.test_dmp_feed import swap
+from tests.integration.sandbox.dmp_edits import Edit, swap
+from tests.integration.sandbox.dmp_request import Feed
 from tests.integration.sandbox.test_dmp_queries import QUERY, RIM, UPDATE, deletion, query, references
 
 FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"

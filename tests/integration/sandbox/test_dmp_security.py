@@ -10,9 +10,10 @@ from lxml import etree
 from connectors.sandbox.certificates import CertificateFiles, Flaw, Usage
 from connectors.sandbox.sandbox import Sandbox
 from tests.integration.sandbox.conftest import client_context
+from tests.integration.sandbox.dmp_assertion import DS, Assertion, Signer
 from tests.integration.sandbox.dmp_client import DmpClient
-from tests.integration.sandbox.dmp_request import DS, Assertion, Edit, Feed, Signer, existence_request
-from tests.integration.sandbox.test_dmp_feed import drop, swap
+from tests.integration.sandbox.dmp_edits import Edit, drop, swap
+from tests.integration.sandbox.dmp_request import Feed, existence_request
 
 FINE = "PRPA_IN201308UV02"
 

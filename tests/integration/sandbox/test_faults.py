@@ -11,8 +11,9 @@ from connectors.sandbox.dmp.patients import DmpState
 from connectors.sandbox.faults import Fault, FaultBook, FaultKind, Service
 from connectors.sandbox.sandbox import Sandbox
 from tests.integration.sandbox.cda_sample import CDA_ID, MATRICULE
+from tests.integration.sandbox.dmp_assertion import Signer
 from tests.integration.sandbox.dmp_client import DmpClient
-from tests.integration.sandbox.dmp_request import Feed, Signer
+from tests.integration.sandbox.dmp_request import Feed
 from tests.integration.sandbox.mail_sample import DOCTOR, SENDER, Mail
 from tests.integration.sandbox.test_dpi import Z01, exchange
 from tests.integration.sandbox.test_operator import session, submit

@@ -15,7 +15,8 @@ from connectors.sandbox.__main__ import main
 from connectors.sandbox.sandbox import Sandbox
 from tests.integration.sandbox.cda_sample import MATRICULE
 from tests.integration.sandbox.conftest import client_context
-from tests.integration.sandbox.dmp_request import Assertion, Feed, Signer, existence_request
+from tests.integration.sandbox.dmp_assertion import Assertion, Signer
+from tests.integration.sandbox.dmp_request import Feed, existence_request
 from tests.integration.sandbox.mail_sample import DOCTOR, SENDER, Mail
 from tests.integration.sandbox.test_dpi import Z01, exchange
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pfi.engine.interpretation import local_keys
+from pfi.engine.patientkeys import local_keys
 from pfi.model.patient import Identifier
 from pfi.store import schema
 from pfi.store.database import open_database

@@ -7,7 +7,7 @@ import pytest
 from pfi.store import sql
 from pfi.store.database import open_database
 
-NOUNS = ("messages", "deliveries", "acks", "patients", "journal", "rulesets", "stays", "letters", "alerts")
+NOUNS = ("messages", "deliveries", "attempts", "acks", "patients", "journal", "rulesets", "stays", "letters", "alerts")
 
 
 @pytest.mark.parametrize("noun", NOUNS)

@@ -41,6 +41,23 @@ def ready(tmp_path: Path) -> str:
 def test_one_mailbox_is_shown_and_the_exit_code_says_so(ready: str) -> None:
     result = run("find", "10000000001", "--config", ready)
     assert (result.exit_code, "one@x.fr" in result.output) == (0, True)
+    assert "Une boîte s'impose" in result.output
+
+
+def test_an_address_is_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
+    config = configured(tmp_path, extract={"file": "data/a.sqlite", "max_age_days": 10_000})
+    address = "secretariat.des.consultations@centre-hospitalier.mssante.fr"
+    source = written(tmp_path, organisational(address, "990000025", "Consultations de cardiologie"))
+    assert run("import", str(source), "--config", config).exit_code == 0
+    result = CliRunner().invoke(annuaire, ["find", "990000025", "--config", config], env={"COLUMNS": "80"})
+    assert address in result.output
+
+
+def test_who_has_no_mailbox_is_told_with_what_to_do(ready: str) -> None:
+    result = run("find", "10000000009", "--config", ready)
+    assert result.exit_code == 1
+    assert "Aucune boîte MSSanté publiée" in result.output
+    assert "carnet d'adresses" in result.output
 
 
 def test_a_structure_is_found_by_its_finess(ready: str) -> None:

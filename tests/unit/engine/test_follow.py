@@ -18,7 +18,7 @@ from pfi.model.document import DocumentId
 from pfi.model.parties import Recipient, RecipientKind
 from pfi.model.profile import SenderProfile
 from pfi.model.submission import Orders, Request, Submission
-from pfi.store.deliveries import EndedAttempt
+from pfi.store.attempts import EndedAttempt
 from pfi.store.states import MOVES, DeliveryState
 from tests.integration.engine.fakes import letter
 

@@ -11,7 +11,7 @@ from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 
-from pfi.engine.interpretation import acknowledgment, conclude
+from pfi.engine.conclusion import acknowledgment, conclude
 from pfi.model.clock import system_clock
 from pfi.model.finding import Finding, Severity
 from pfi.routing.rules import RuleBook, default_rule_paths, load_rules

@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from pfi.engine.interpretation import Conclusion, Interpretation, conclude, interpret
+from pfi.engine.conclusion import Conclusion, conclude
+from pfi.engine.interpretation import Interpretation, interpret
 from pfi.model.patient import PatientState
 from pfi.model.profile import Environment, SenderProfile
 from pfi.routing.rules import default_rule_paths, load_rules

@@ -7,15 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from pfi.engine.interpretation import (
-    Conclusion,
-    Interpretation,
-    Kind,
-    _acknowledge,
-    conclude,
-    interpret,
-    interpret_cda,
-)
+from pfi.engine.conclusion import Conclusion, _acknowledge, conclude
+from pfi.engine.interpretation import Interpretation, Kind, interpret, interpret_cda
 from pfi.model.acknowledgment import AckCode
 from pfi.model.decision import Action, Channel
 from pfi.model.finding import Finding, Severity

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pfi.engine.interpretation import acknowledgment, conclude, interpret
+from pfi.engine.conclusion import acknowledgment, conclude
+from pfi.engine.interpretation import interpret
 from pfi.model.acknowledgment import AckCode
 from pfi.model.profile import Environment, Policy, SenderProfile
 from pfi.routing.rules import RuleBook, default_rule_paths, load_rules

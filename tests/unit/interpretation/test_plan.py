@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from pfi.engine.interpretation import Planned, acknowledgment, conclude, patient_keys, plan
+from pfi.engine.conclusion import acknowledgment, conclude
+from pfi.engine.patientkeys import patient_keys
+from pfi.engine.plan import Planned, plan
 from pfi.model.clock import IdSource
 from pfi.model.decision import Action, Channel
 from pfi.model.patient import Identifier, Ins, Patient

@@ -9,7 +9,7 @@ from typing import Any
 from pfi.model.decision import Channel, Decision
 from pfi.model.document import CdaHeader
 from pfi.model.submission import Submission
-from pfi.routing.decide import decide
+from pfi.routing.decide import appraise, decide
 from pfi.routing.rulefile import Given, VectorFlags
 from pfi.routing.rules import RuleBook, load_rules
 from pfi.routing.specimen import Specimen, specimen
@@ -73,3 +73,15 @@ def plan(one: Specimen) -> dict[str, str]:
 def rules_of(decision: Decision) -> list[str]:
     """Names of the reasons of a decision."""
     return [reason.rule for reason in decision.because]
+
+
+def text_of(decision: Decision, rule: str) -> str:
+    """The sentence of the one reason that has this name."""
+    (reason,) = [each for each in decision.because if each.rule == rule]
+    return reason.text
+
+
+def fired(one: Specimen) -> set[str]:
+    """Names of the situations that hold."""
+    appraisal = appraise(one.submission, one.state, one.identity, shipped_rules(), one.profile, one.now)
+    return {rule.when for rule in appraisal.fired}

@@ -6,6 +6,12 @@ from typing import Any, Final
 from pfi.routing.rules import RuleBook, load_texts
 from tests.unit.routing.cases import flags
 
+HIGH: Final = "priority: high"
+DENY: Final = "deny: {code: NON}"
+HOLD: Final = "hold: {code: ATTENTE}"
+TWO: Final = [{"address": "a@un.mssante.fr"}, {"address": "b@deux.mssante.fr"}]
+"""Two professionals, each at an operator of their own."""
+
 NAMED_ONLY: Final[tuple[dict[str, Any], ...]] = (
     {"confidentiality": "R"},
     {"tags": ["sensitive_care"]},

@@ -3,12 +3,12 @@
 import re
 
 from pfi.model.decision import Channel
-from pfi.routing.decide import appraise, decide
+from pfi.routing.decide import decide
 from pfi.routing.exceptions import SITUATIONS
 from pfi.routing.rulefile import Effect, Given
 from pfi.routing.rules import LoadedVector
 from pfi.routing.specimen import Specimen, specimen
-from tests.unit.routing.cases import shipped_rules
+from tests.unit.routing.cases import fired, shipped_rules
 
 IN_ROUTING = {f"E{number:02d}" for number in range(1, 27)} - {"E10"}
 """E10 is an answer of the DMP at sending time."""
@@ -28,11 +28,6 @@ def steps(test: LoadedVector) -> list[Given]:
 
 def every_case() -> list[Specimen]:
     return [specimen(given) for test in shipped_rules().tests for given in steps(test)]
-
-
-def fired(one: Specimen) -> set[str]:
-    rules = shipped_rules()
-    return {rule.when for rule in appraise(one.submission, one.state, one.identity, rules, one.profile, one.now).fired}
 
 
 def test_the_acceptance_vectors_20_to_38_are_there_by_number_and_21_goes_on_from_20() -> None:

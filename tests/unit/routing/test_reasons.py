@@ -4,19 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from pfi.model.decision import Action, Channel, Decision
+from pfi.model.decision import Action, Channel
 from pfi.model.document import DocumentId
 from pfi.model.parties import Person, Recipient, RecipientKind
 from pfi.routing.decide import decide
-from tests.unit.routing.cases import case, decided, rules_of, shipped_rules, with_header, with_submission
+from tests.unit.routing.cases import case, decided, rules_of, shipped_rules, text_of, with_header, with_submission
 from tests.unit.routing.site_cases import site_book
 
 BOOK = 'directory: [{identifier: "10100000017", address: "cabinet@medecin.mssante.fr"}]'
-
-
-def text_of(decision: Decision, rule: str) -> str:
-    (reason,) = [each for each in decision.because if each.rule == rule]
-    return reason.text
 
 
 def test_an_exception_that_closes_nothing_does_not_hide_the_one_that_does() -> None:

@@ -119,6 +119,21 @@ def test_the_byte_order_mark_of_windows_editors_is_not_content(tmp_path: Path) -
     assert YamlFile.read(path).mark(("site",)) == Mark(1, 1)
 
 
+def test_the_same_text_in_two_files_is_told_under_the_name_of_each() -> None:
+    for name in ("a.yaml", "b.yaml"):
+        assert YamlFile(Path(name), SOUND).error("CODE", Fault(("site",), "faux")).text.startswith(f"{name}:2:1")
+        with pytest.raises(ConfigurationError, match=f"{name}:1:5"):
+            YamlFile(Path(name), "a: b: c")
+
+
+def test_a_file_that_changes_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    for content in ("site: 1\n", "\nsite: 2\n"):
+        path.write_text(content)
+        file = YamlFile.read(path)
+        assert (file.data, file.mark(("site",)).line) == ({"site": int(content[-2])}, content.index("s") + 1)
+
+
 def test_one_fault_keeps_its_remedy_apart() -> None:
     error = YamlFile(Path("a.yaml"), SOUND).error("CODE", Fault(("site", "name"), "trop court", "L'allonger."))
     assert (error.code, error.text, error.next_step) == ("CODE", "a.yaml:3:3 : trop court.", "L'allonger.")
