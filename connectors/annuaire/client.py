@@ -182,7 +182,11 @@ def _lost(error: Exception) -> AnnuaireAwayError:
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.TimeoutException):
         return AnnuaireAwayError("ANNUAIRE_TIMEOUT", "L'Annuaire Santé n'a pas répondu dans le délai.", down=True)
-    return AnnuaireAwayError("ANNUAIRE_UNREACHABLE", "L'Annuaire Santé est injoignable.", down=True)
+    return AnnuaireAwayError(
+        "ANNUAIRE_UNREACHABLE",
+        "L'Annuaire Santé est injoignable : vérifier « url », « proxy », « ca » et le pare-feu.",
+        down=True,
+    )
 
 
 def _seconds(retry_after: str, now: datetime) -> float | None:

@@ -94,7 +94,7 @@ class MssanteConnector:
             self._pool = None
 
     async def check(self) -> tuple[CheckResult, ...]:
-        """Connects, encrypts, authenticates, leaves: MAIL is never said."""
+        """Connects, encrypts, authenticates, asks whether our mailboxes may send, leaves: nobody is written to."""
         settings = self._settings
         subject = f"MSSanté {settings.host}:{settings.port}"
         results = [self._told(state) for state in await self.certificates()]
@@ -108,7 +108,11 @@ class MssanteConnector:
             return (*results, *await self._reception.check())
         limit = f"{session.size_limit / 1e6:.0f} Mo par courriel" if session.size_limit else "taille non annoncée"
         results += (
-            CheckResult(subject, True, f"Connecté ({session.tls_version}), boîte acceptée, {limit}."),
+            CheckResult(subject, True, f"Connecté ({session.tls_version}), {limit}."),
+            *[
+                await _sending(session, subject, each)
+                for each in dict.fromkeys((settings.mailbox, *settings.mailboxes.values()))
+            ],
             CheckResult(
                 f"{subject}, accusés de remise",
                 session.reports,
@@ -255,6 +259,19 @@ class MssanteConnector:
         if state.fault or state.not_after is None:
             return CheckResult(subject, False, state.fault_text or "Certificat non chargé.")
         return CheckResult(subject, True, f"Valable jusqu'au {state.not_after:%d/%m/%Y}.")
+
+
+async def _sending(session: Session, subject: str, mailbox: str) -> CheckResult:
+    """Some operators only tell at the first mail."""
+    subject = f"{subject}, boîte {mailbox}"
+    try:
+        code = await session.refuses(mailbox)
+    except SessionError as error:
+        return CheckResult(subject, False, error.text)
+    if code is None:
+        return CheckResult(subject, True, "L'opérateur laisse ce compte écrire depuis cette boîte.")
+    text = f"L'opérateur refuse que ce compte écrive depuis cette boîte ({code}) : vérifier « mailbox », « mailboxes »"
+    return CheckResult(subject, False, f"{text} et à quelle boîte le certificat appartient.")
 
 
 def _white_list(trust: TrustSpace) -> CheckResult:

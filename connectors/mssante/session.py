@@ -129,6 +129,18 @@ class Session:
             await self._wire.reply(min(5.0, self._settings.timeouts.command))
         self._wire.close()
 
+    async def refuses(self, sender: str) -> int | None:
+        """Code with which the operator refuses that this account writes from a mailbox; `None` when it does not. Nobody
+        is written to: MAIL, then RSET. Raises SessionError when it does not answer."""
+        try:
+            self._wire.send(f"MAIL FROM:<{sender}>".encode("ascii"))
+            answer = await self._wire.reply(self._settings.timeouts.command)
+            self._wire.send(b"RSET")
+            await self._wire.reply(self._settings.timeouts.command)
+        except WireLostError:
+            raise SessionError("442", failed("442", again=True).text, stale=True, busy=True) from None
+        return None if _positive(answer) else answer.code
+
     async def submit(self, envelope: Envelope, content: bytes) -> Transaction:
         """One transaction. Raises SessionError only when nothing at all was decided for any recipient."""
         limit = self.size_limit

@@ -171,14 +171,29 @@ async def test_check_reaches_and_authenticates_but_sends_nothing(files: Files) -
     async with operator(files) as (connector, server):
         results = await connector.check()
     assert all(result.ok for result in results), results
-    assert server.said("MAIL") == []
+    assert (server.said("RCPT"), server.said("DATA"), server.contents) == ([], [], [])
     assert server.said("QUIT") == ["QUIT"]
+
+
+async def test_check_asks_whether_each_of_our_mailboxes_may_send(files: Files) -> None:
+    script = Script(replies_once={"MAIL": "550 5.7.1 not yours"})
+    async with operator(files, script, mailboxes={"labo": "labo@ch-exemple.mssante.fr"}) as (connector, server):
+        results = await connector.check()
+    (wrong,) = [each for each in results if not each.ok]
+    assert "pfi.app@ch-exemple.mssante.fr" in wrong.subject
+    assert "550" in wrong.text
+    assert "certificat" in wrong.text
+    assert [each.partition("<")[2] for each in server.said("MAIL")] == [
+        "pfi.app@ch-exemple.mssante.fr>",
+        "labo@ch-exemple.mssante.fr>",
+    ]
+    assert server.faults == []
 
 
 async def test_check_says_that_the_operator_does_not_report(files: Files) -> None:
     async with operator(files, Script(extensions=())) as (connector, _server):
         results = await connector.check()
-    assert [result.ok for result in results] == [True, True, False]
+    assert [result.ok for result in results] == [True, True, True, False]
 
 
 async def test_check_names_the_next_step_when_it_fails(files: Files) -> None:
