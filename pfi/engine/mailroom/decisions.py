@@ -20,9 +20,7 @@ _DISMISSED = "906"
 _DISMISSED_TEXT = "Document écarté par le destinataire."
 _NO_MAIL = "Aucun courriel reçu ne porte ce numéro."
 _NOTHING_HELD = "Rien n'attend dans ce courriel."
-_NOTHING_TO_RETRY = (
-    "Rien de ce courriel ne peut être retenté : aucune remise n'a été refusée ni abandonnée, ou une personne l'a écarté."
-)
+_NOTHING_TO_RETRY = "Rien de ce courriel ne peut être retenté : aucune remise n'a échoué, ou une personne l'a écarté."
 _NO_BODY = "Le contenu de ce courriel a été purgé : il ne peut plus être remis."
 _NO_ROUTE = "Aucune règle de réception ne dit à quel logiciel remettre ce document (reception.routes) : en ajouter une."
 
