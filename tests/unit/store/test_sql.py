@@ -8,7 +8,7 @@ from pfi.store import schema, sql
 
 
 def test_a_statement_is_found_by_its_name() -> None:
-    assert sql.load("acks")["claim"].startswith("UPDATE business_acks")
+    assert sql.load("acks")["reopen"].startswith("UPDATE business_acks")
 
 
 def test_statements_cannot_be_changed() -> None:
