@@ -200,11 +200,11 @@ def _referring(submission: Submission, state: PatientState) -> Iterator[Recipien
 
 
 def _informed(submission: Submission, state: PatientState) -> Iterator[Recipient]:
-    """CDA informationRecipient other than the patient; the address that it shows is not used."""
+    """CDA informationRecipient other than the patient; the address that it shows is not used (`derivation`)."""
     for document in submission.documents:
         for each in document.header.information_recipients:
             if not is_patient(each):
-                yield replace(each, address="")
+                yield each
 
 
 _HOLDERS: Final = {

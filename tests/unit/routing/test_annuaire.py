@@ -58,6 +58,13 @@ def test_a_channel_without_any_address_opens() -> None:
     assert decision(ASKS, **only).action is Action.SEND
 
 
+def test_a_test_of_a_rule_file_may_name_a_structure_without_address() -> None:
+    told = decision(ASKS, professionals=0, recipients=[{"kind": "organization", "identifier": "1990000025"}])
+    assert [(each.organization, each.identifier) for each in told.recipients] == [
+        (Organization(identifier="1990000025"), "1990000025")
+    ]
+
+
 def test_who_is_derived_and_absent_from_the_book_is_looked_up_and_the_book_wins() -> None:
     assert asked(decision(DERIVES, ASKS, care_team=TEAM)) == [DOCTOR]
     assert asked(decision(DERIVES, care_team=TEAM)) == []

@@ -7,6 +7,7 @@ import pytest
 
 from pfi.model.decision import Channel
 from pfi.model.parties import Establishment, Organization, Person, Recipient, RecipientKind
+from pfi.routing.decide import decide
 from pfi.routing.specimen import Specimen
 from tests.unit.routing.cases import case, decided, rules_of, with_header, with_submission
 from tests.unit.routing.site_cases import HIGH, site_book
@@ -66,6 +67,30 @@ def test_the_period_is_that_of_the_document_and_an_unreadable_date_has_no_beginn
     assert not matches("from: 2020-01-01", undated)
     assert matches("until: 2020-01-01", undated)
     assert matches("until: 2026-01-15", replace(case(), now=case().now.replace(year=2030)))
+
+
+def test_one_document_of_the_period_is_enough() -> None:
+    """Two renditions of one message need not bear the same date."""
+    january, march = case(date="2026-01-15"), case(date="2026-03-15")
+    both = with_submission(
+        january, lambda each: replace(each, documents=(*each.documents, *march.submission.documents))
+    )
+
+    def told(when: str) -> bool:
+        book = site_book(f"UNE | {when} | {HIGH}")
+        decisions = decide(both.submission, both.state, both.identity, book, both.profile, both.now)
+        return all("UNE" in rules_of(each) for each in decisions)
+
+    assert told("from: 2026-02-01")
+    assert told("until: 2026-02-01")
+    assert not told("from: 2026-04-01")
+
+
+def test_each_rule_has_its_own_period() -> None:
+    book = site_book(f"PASSEE | until: 2025-12-31 | {HIGH}", f"A_VENIR | from: 2027-01-01 | {HIGH}", f"UNE | | {HIGH}")
+    told = rules_of(decided(case(date="2026-01-15"), book)[Channel.PRO])
+    assert "UNE" in told
+    assert not {"PASSEE", "A_VENIR"} & set(told)
 
 
 @pytest.mark.parametrize(
