@@ -44,6 +44,12 @@ def test_who_is_named_without_address_is_looked_up_where_a_rule_says_so(recipien
     assert "NO_MSS_ADDRESS" not in rules_of(told)
 
 
+def test_blanks_are_no_address() -> None:
+    told = decision(ASKS, named=(replace(PERSON, address="  "),))
+    assert [each.key for each in told.recipients if not each.address.strip()] == ["99700000199"]
+    assert "ADDRESS_LOOKED_UP" in rules_of(told)
+
+
 @pytest.mark.parametrize("recipient", [SOFTWARE, UNKNOWN])
 def test_who_has_no_national_identifier_is_not(recipient: Recipient) -> None:
     told = decision(ASKS, named=(recipient,))
