@@ -1,6 +1,7 @@
 """What is not the platform's to decide is stored, shown, put where a person looks, and not answered by itself."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from pfi.model.patient import Ins
 from pfi.model.submission import Orders
 from pfi.store import messages
 from tests.integration.engine.fakes import DELIVERED, eventually
-from tests.integration.mailroom.post import SENDER, a_mail, hospital
+from tests.integration.mailroom.post import SENDER, Hospital, a_mail, hospital
 from tests.unit.mssante.material import INS_OID, PATIENT, cda
 
 WANTED = {"Disposition_Notification_To": SENDER}
@@ -97,17 +98,10 @@ async def test_an_answer_that_the_operator_refuses_for_good_is_shown(store_url: 
         refused = Outcome(OutcomeKind.REFUSED, "512", "Le correspondant n'est pas dans l'espace de confiance MSSanté.")
         house.post.submissions = [refused] * 2
         house.dpi.answers = [DELIVERED, Outcome(OutcomeKind.REFUSED, "902", "Patient inconnu.")]
-        house.post.inbox.put_nowait(a_mail(1, headers=WANTED))
-        house.post.inbox.put_nowait(a_mail(2, headers=WANTED))
-
-        async def shown() -> bool:
-            return [await house.mail_state(number) for number in (1, 2)] == [
-                ("integrated", "ANSWER_NOT_SENT"),
-                ("refused", "902 ANSWER_NOT_SENT"),
-            ]
-
-        await house.post.filed(2)
-        await eventually(shown)
+        for number, expected in ((1, ("integrated", "ANSWER_NOT_SENT")), (2, ("refused", "902 ANSWER_NOT_SENT"))):
+            house.post.inbox.put_nowait(a_mail(number, headers=WANTED))
+            await house.post.filed(number)
+            await eventually(partial(_is, house, number, expected))
         (row,) = await house.fetch("SELECT text FROM mails WHERE message_id = 1")
         assert "pfi mail retry" in row["text"]
         events = await house.fetch("SELECT detail FROM events WHERE kind = 'handover_refused' ORDER BY message_id")
@@ -131,3 +125,7 @@ async def test_a_document_that_a_program_sends_by_itself_is_answered_an_answer_i
         house.post.inbox.put_nowait(a_mail(headers={**WANTED, "Auto_Submitted": written_by}))
         await house.until_mail("integrated")
         assert len(await house.fetch("SELECT FROM handovers WHERE kind = 'mail'")) == count
+
+
+async def _is(house: Hospital, number: int, expected: tuple[str, str]) -> bool:
+    return await house.mail_state(number) == expected
