@@ -96,8 +96,8 @@ class Completion:
         """The delivery with addresses; or its outcome, when nobody can be reached or the directory is away. Never
         raises for what a directory does. `served`: mailboxes (lower case) that got this document already, to which it
         is not sent again. `resolve`: a try may have left already to those who have an address."""
-        people = (*delivery.recipients, *delivery.addressees)
-        questions = tuple(dict.fromkeys(each.national_ids for each in people if _is_open(each)))
+        # Addressees who are served already have an address; those who were refused before are not asked about again.
+        questions = tuple(dict.fromkeys(each.national_ids for each in delivery.recipients if _is_open(each)))
         answers = await asyncio.gather(*(self._ask(each) for each in questions))
         lookups = dict(zip(questions, answers, strict=True))
         away = next((each for each in answers if isinstance(each, Away)), None)

@@ -173,10 +173,19 @@ async def test_somebody_found_at_a_mailbox_already_served_is_served_there_once()
 
 
 async def test_the_header_of_the_mail_shows_addresses_that_were_found() -> None:
-    of = to(person("B"), addressees=(professional("served@x.fr"), person("A"), person("B"), person("C")))
-    told = await completed(book(A=found("a@x.fr"), B=found("b@x.fr")), of)
-    assert addresses(told.reachable.addressees) == ["served@x.fr", "a@x.fr", "b@x.fr"]
+    of = to(person("B"), addressees=(professional("served@x.fr"), person("B")))
+    told = await completed(book(B=found("b@x.fr")), of)
+    assert addresses(told.reachable.addressees) == ["served@x.fr", "b@x.fr"]
     assert addresses(told.reachable.recipients) == ["b@x.fr"]
+
+
+@pytest.mark.parametrize("answer", [found("a@x.fr"), AWAY])
+async def test_who_was_refused_before_is_neither_shown_nor_asked_about_again(answer: Lookup) -> None:
+    """They get no mail: its header must not say so, and their directory's silence must not delay the others."""
+    directory = book(A=answer, B=found("b@x.fr"))
+    told = await completed(directory, to(person("B"), addressees=(person("A"), person("B"))))
+    assert directory.asked == [("B", "")]
+    assert addresses(told.reachable.addressees) == ["b@x.fr"]
 
 
 async def test_the_same_question_is_asked_once() -> None:
